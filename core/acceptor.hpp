@@ -1,0 +1,222 @@
+// Takes new connections from the listeners, and decides which worker has them: keeps one multishot
+// accept armed on each listener while the server serves, hands connections over for balance, parks
+// what a burst brought beyond the limit, closes the listeners when the server drains.
+#pragma once
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <deque>
+#include <utility>
+#include <vector>
+
+#include "core/balance.hpp"
+#include "core/counters.hpp"
+#include "core/sqe.hpp"
+#include "core/submitter.hpp"
+#include "core/token.hpp"
+
+namespace enduring::core {
+
+/// Who accepts, and who else there is.
+struct Neighbours {
+    unsigned worker = 0;                  ///< this worker's number
+    Balance* balance = nullptr;           ///< shared by all workers; null: one worker alone
+    std::vector<int> ring_descriptors{};  ///< the rings of all workers, by their numbers
+};
+
+template <class RingType>
+class Acceptor {
+  public:
+    /// What became of a completed accept.
+    enum class Outcome : std::uint8_t {
+        nothing,   ///< no connection for this worker
+        adopt,     ///< give the connection a slot here
+        scarcity,  ///< descriptors or memory are short
+    };
+
+    Acceptor(Submitter<RingType>& submitter, Counters& counters, Neighbours neighbours)
+        : submitter_(submitter), counters_(counters), neighbours_(std::move(neighbours)) {}
+
+    void add(int descriptor) { listeners_.push_back(Listener{descriptor}); }
+
+    /// Arms what is not armed.
+    void arm() {
+        for (std::uint32_t i = 0; i < listeners_.size(); ++i) {
+            Listener& listener = listeners_[i];
+            if (!listener.armed && !listener.cancelling && listener.descriptor >= 0 &&
+                submitter_.has_room()) {
+                prepare_accept(submitter_.sqe(), listener.descriptor,
+                               Token{Operation::accept, i, 0});
+                listener.armed = true;
+            }
+        }
+    }
+
+    /// Ends accepting for now; what completes until then is still taken.
+    void pause() {
+        for (std::uint32_t i = 0; i < listeners_.size(); ++i) {
+            Listener& listener = listeners_[i];
+            if (listener.armed && !listener.cancelling) {
+                listener.cancelling = true;
+                prepare_cancel(submitter_.sqe(), Token{Operation::accept, i, 0},
+                               Token{Operation::cancel_accept, i, 0});
+            }
+        }
+    }
+
+    /// Ends accepting for good and refuses what is parked.
+    void shut() {
+        if (std::exchange(shut_, true)) {
+            return;
+        }
+        if (neighbours_.balance != nullptr) {
+            neighbours_.balance->stop_accepting();
+        }
+        pause();
+        for (Listener& listener : listeners_) {
+            close_if_done(listener);
+        }
+        for (const int descriptor : std::exchange(parked_, {})) {
+            uncount();
+            refuse(descriptor);
+        }
+    }
+
+    Outcome on_accept(std::uint32_t index, int result, bool more) {
+        Listener& listener = listeners_[index];
+        listener.armed = more;
+        const Outcome outcome = result >= 0 ? on_accepted(result) : on_failed(-result);
+        close_if_done(listener);
+        return outcome;
+    }
+
+    void on_cancelled(std::uint32_t index) {
+        listeners_[index].cancelling = false;
+        close_if_done(listeners_[index]);
+    }
+
+    /// The message of a hand-over could not be posted: the connection stays here.
+    void on_hand_over_failed(unsigned target) {
+        --counters_.handed_over;
+        neighbours_.balance->remove(target);
+        neighbours_.balance->add(neighbours_.worker);
+    }
+
+    void on_other_closed() noexcept { --others_closing_; }
+
+    /// For an accepted connection that finds no slot: it waits here, as it would in the backlog.
+    void park(int descriptor) { parked_.push_back(descriptor); }
+    /// The next parked connection, or -1.
+    int unpark() {
+        if (parked_.empty()) {
+            return -1;
+        }
+        const int descriptor = parked_.front();
+        parked_.pop_front();
+        return descriptor;
+    }
+
+    /// For a connection that came to a draining worker.
+    void refuse(int descriptor) {
+        ++counters_.refused;
+        close_other(descriptor);
+    }
+
+    /// A connection of this worker has gone.
+    void uncount() {
+        if (neighbours_.balance != nullptr) {
+            neighbours_.balance->remove(neighbours_.worker);
+        }
+    }
+
+    /// Nothing of the acceptor is in the kernel, and no other worker will hand over anything.
+    [[nodiscard]] bool finished() const noexcept {
+        const bool listening = std::ranges::any_of(listeners_, [](const Listener& listener) {
+            return listener.descriptor >= 0 || listener.cancelling;
+        });
+        const Balance* balance = neighbours_.balance;
+        return !listening && others_closing_ == 0 &&
+               (balance == nullptr ||
+                (balance->accepting() == 0 && balance->count(neighbours_.worker) == 0));
+    }
+
+  private:
+    struct Listener {
+        int descriptor;
+        bool armed = false;
+        bool cancelling = false;
+    };
+
+    Outcome on_accepted(int descriptor) {
+        Balance* balance = neighbours_.balance;
+        if (shut_) {
+            refuse(descriptor);
+            return Outcome::nothing;
+        }
+        if (balance == nullptr) {
+            return Outcome::adopt;
+        }
+        const unsigned target = balance->choose(neighbours_.worker);
+        balance->add(target);
+        if (target == neighbours_.worker) {
+            return Outcome::adopt;
+        }
+        ++counters_.handed_over;
+        const auto number = static_cast<std::uint32_t>(descriptor);
+        prepare_message(submitter_.sqe(), neighbours_.ring_descriptors[target], number,
+                        Token{Operation::handed_over, 0, 0},
+                        Token{Operation::hand_over, number, target});
+        return Outcome::nothing;
+    }
+
+    Outcome on_failed(int error) {
+        if (error == ECANCELED) {
+            return Outcome::nothing;
+        }
+        ++counters_.accept_errors;
+        switch (error) {
+            // That one connection failed; the next may not: accept(2), "Error handling".
+            case ECONNABORTED:
+            case EINTR:
+            case EAGAIN:
+            case EPROTO:
+            case ENETDOWN:
+            case ENOPROTOOPT:
+            case EHOSTDOWN:
+            case ENONET:
+            case EHOSTUNREACH:
+            case EOPNOTSUPP:
+            case ENETUNREACH:
+            case ETIMEDOUT:
+            case EPERM:
+                return Outcome::nothing;
+            default:
+                // Too few descriptors (EMFILE, ENFILE), too little memory, or what we do not know:
+                // accepting pauses, so that a lasting error cannot make the loop spin.
+                return Outcome::scarcity;
+        }
+    }
+
+    // A listener is closed once nothing in the kernel holds it: a pending accept would.
+    void close_if_done(Listener& listener) {
+        if (shut_ && !listener.armed && listener.descriptor >= 0) {
+            close_other(std::exchange(listener.descriptor, -1));
+        }
+    }
+
+    void close_other(int descriptor) {
+        ++others_closing_;
+        prepare_close(submitter_.sqe(), descriptor, Token{Operation::close_other, 0, 0});
+    }
+
+    Submitter<RingType>& submitter_;
+    Counters& counters_;
+    Neighbours neighbours_;
+    std::vector<Listener> listeners_;
+    std::deque<int> parked_;
+    std::uint32_t others_closing_ = 0;
+    bool shut_ = false;
+};
+
+}  // namespace enduring::core

@@ -1,0 +1,72 @@
+// What a protocol's session is to its loop, and the loop to it: the whole interface between core
+// and the layers above. Pure.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+
+#include "core/block_pool.hpp"
+#include "core/lifecycle.hpp"
+#include "core/send_queue.hpp"
+
+namespace enduring::core {
+
+/// Names a connection of one worker. Stays harmless when the connection has gone: the generation
+/// then no longer matches.
+struct ConnectionId {
+    std::uint32_t slot = 0;
+    std::uint32_t generation = 0;
+
+    friend bool operator==(const ConnectionId&, const ConnectionId&) = default;
+};
+
+/// What the loop offers to the protocol of its connections. Used only in the loop's thread.
+template <class Session>
+class Host {
+  public:
+    struct Access {
+        Session* session = nullptr;
+        SendQueue* output = nullptr;
+    };
+
+    /// Session and output of a connection that still listens to its session; nulls if it is gone or
+    /// ending.
+    [[nodiscard]] virtual Access find(ConnectionId id) = 0;
+    /// The session has something to go on with (an answer came): the loop will call
+    /// Protocol::resume for it before this turn's submissions.
+    virtual void wake(ConnectionId id) = 0;
+    /// Where output is written to.
+    [[nodiscard]] virtual BlockPool& blocks() = 0;
+    /// The time of this turn.
+    [[nodiscard]] virtual std::uint64_t now_ms() const = 0;
+
+  protected:
+    ~Host() = default;
+};
+
+/// What the loop asks of a protocol. One object per worker, used only in its thread; it owns what
+/// the sessions share. Each function gives the session's progress; the last three never block.
+template <class P>
+concept Protocol = requires(P protocol, typename P::Session& session, SendQueue& output,
+                            std::span<const char> bytes, ConnectionId id, std::uint64_t now_ms) {
+    protocol.attach(static_cast<Host<typename P::Session>*>(nullptr));
+    /// A turn begins: time has moved.
+    protocol.begin_turn(now_ms);
+    /// A connection was accepted.
+    protocol.open(session, id);
+    /// Bytes came. They are valid during the call only; the session consumes or copies them.
+    { protocol.receive(session, output, bytes) } -> std::same_as<Progress>;
+    /// Room came into the output, or wake() was called.
+    { protocol.resume(session, output) } -> std::same_as<Progress>;
+    /// The peer will send no more.
+    { protocol.finish_input(session, output) } -> std::same_as<Progress>;
+    /// The time of the current phase is over: the answer must be Need::nothing.
+    { protocol.time_out(session, output) } -> std::same_as<Progress>;
+    /// The running exchange is to be the last one.
+    protocol.retire(session);
+    /// The connection is over: give everything back.
+    protocol.close(session);
+};
+
+}  // namespace enduring::core

@@ -1,0 +1,233 @@
+#include "core/listener.hpp"
+
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+namespace enduring::core {
+
+namespace {
+
+struct SocketAddress {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+
+    [[nodiscard]] const sockaddr* get() const {
+        return reinterpret_cast<const sockaddr*>(&storage);
+    }
+    [[nodiscard]] int family() const { return storage.ss_family; }
+};
+
+class Socket {
+  public:
+    explicit Socket(int descriptor) : descriptor_(descriptor) {}
+    ~Socket() {
+        if (descriptor_ >= 0) {
+            ::close(descriptor_);
+        }
+    }
+    Socket(const Socket&) = delete;
+    Socket& operator=(const Socket&) = delete;
+    [[nodiscard]] int get() const { return descriptor_; }
+    int release() { return std::exchange(descriptor_, -1); }
+
+  private:
+    int descriptor_;
+};
+
+std::unexpected<Error> explain(const Address& address, int error) {
+    const std::string what =
+        fmt::format("cannot listen on {}: {}", address.text(), std::strerror(error));
+    switch (error) {
+        case EADDRINUSE:
+            return fail(what, address.kind == Address::Kind::unix
+                                  ? "another server is listening there"
+                                  : fmt::format("another program has this port (ss -ltnp 'sport = "
+                                                ":{}' shows which); stop it or choose another "
+                                                "with --listen",
+                                                address.port));
+        case EACCES:
+        case EPERM:
+            if (address.kind == Address::Kind::unix) {
+                return fail(what, "this user may not write to the directory of the path");
+            }
+            return fail(what,
+                        "ports below 1024 need the capability CAP_NET_BIND_SERVICE, or "
+                        "net.ipv4.ip_unprivileged_port_start lowered; or choose a higher port");
+        case EADDRNOTAVAIL:
+            return fail(what, "this machine does not have that address");
+        case EMFILE:
+        case ENFILE:
+            return fail(what, "raise the limit of open files (ulimit -n)");
+        default:
+            return fail(what);
+    }
+}
+
+Result<SocketAddress> resolve(const Address& address) {
+    SocketAddress result;
+    if (address.kind == Address::Kind::unix) {
+        sockaddr_un name{};
+        name.sun_family = AF_UNIX;
+        address.path.copy(name.sun_path, sizeof name.sun_path - 1);
+        std::memcpy(&result.storage, &name, sizeof name);
+        result.size = sizeof name;
+        return result;
+    }
+    if (address.kind == Address::Kind::any) {
+        if (const Socket probe(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+            probe.get() >= 0) {
+            sockaddr_in6 name{};
+            name.sin6_family = AF_INET6;
+            name.sin6_port = htons(address.port);
+            name.sin6_addr = in6addr_any;
+            std::memcpy(&result.storage, &name, sizeof name);
+            result.size = sizeof name;
+            return result;
+        }
+        sockaddr_in name{};
+        name.sin_family = AF_INET;
+        name.sin_port = htons(address.port);
+        name.sin_addr.s_addr = htonl(INADDR_ANY);
+        std::memcpy(&result.storage, &name, sizeof name);
+        result.size = sizeof name;
+        return result;
+    }
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+    addrinfo* found = nullptr;
+    const int error =
+        getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+    if (error != 0) {
+        return fail(fmt::format("cannot listen on {}: {}", address.text(), gai_strerror(error)),
+                    "give the address of one of this machine's interfaces");
+    }
+    std::memcpy(&result.storage, found->ai_addr, found->ai_addrlen);
+    result.size = found->ai_addrlen;
+    freeaddrinfo(found);
+    return result;
+}
+
+int set_option(int socket, int level, int option, int value) {
+    return ::setsockopt(socket, level, option, &value, sizeof value);
+}
+
+// A socket bound to the address; -1 with errno set.
+int bind_socket(const SocketAddress& name, const Address& address, bool share_port) {
+    Socket socket(::socket(name.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (socket.get() < 0) {
+        return -1;
+    }
+    if (name.family() != AF_UNIX) {
+        if (set_option(socket.get(), SOL_SOCKET, SO_REUSEADDR, 1) != 0 ||
+            (share_port && set_option(socket.get(), SOL_SOCKET, SO_REUSEPORT, 1) != 0)) {
+            return -1;
+        }
+        // Accepted sockets inherit it: a response must not wait for the one before to be confirmed.
+        set_option(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+        if (name.family() == AF_INET6) {
+            set_option(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY,
+                       address.kind == Address::Kind::any ? 0 : 1);
+        }
+    }
+    if (::bind(socket.get(), name.get(), name.size) != 0) {
+        return -1;
+    }
+    return socket.release();
+}
+
+// A socket file that a server left behind when it was killed is removed; a living one is not.
+void remove_stale(const SocketAddress& name, const Address& address) {
+    struct stat status{};
+    if (::lstat(address.path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) {
+        return;
+    }
+    const Socket probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (probe.get() >= 0 && ::connect(probe.get(), name.get(), name.size) != 0 &&
+        errno == ECONNREFUSED) {
+        ::unlink(address.path.c_str());
+    }
+}
+
+std::uint16_t bound_port(int socket) {
+    sockaddr_storage name{};
+    socklen_t size = sizeof name;
+    ::getsockname(socket, reinterpret_cast<sockaddr*>(&name), &size);
+    if (name.ss_family == AF_INET6) {
+        return ntohs(reinterpret_cast<const sockaddr_in6*>(&name)->sin6_port);
+    }
+    return ntohs(reinterpret_cast<const sockaddr_in*>(&name)->sin_port);
+}
+
+void set_port(SocketAddress& name, std::uint16_t port) {
+    if (name.family() == AF_INET6) {
+        reinterpret_cast<sockaddr_in6*>(&name.storage)->sin6_port = htons(port);
+    } else {
+        reinterpret_cast<sockaddr_in*>(&name.storage)->sin_port = htons(port);
+    }
+}
+
+}  // namespace
+
+Result<Listener> Listener::open(const Address& address, unsigned sockets, int backlog) {
+    auto name = resolve(address);
+    if (!name) {
+        return std::unexpected(name.error());
+    }
+    const bool tcp = address.kind != Address::Kind::unix;
+    if (!tcp) {
+        remove_stale(*name, address);
+        sockets = 1;
+    } else if (address.port != 0) {
+        // SO_REUSEPORT would let us share the port with another server of the same user, and half
+        // of the requests would go there. One bind without it shows whether the port is free.
+        const Socket probe(bind_socket(*name, address, false));
+        if (probe.get() < 0) {
+            return explain(address, errno);
+        }
+    }
+    Listener listener(address);
+    for (unsigned i = 0; i < sockets; ++i) {
+        Socket socket(bind_socket(*name, address, tcp));
+        if (socket.get() < 0 || ::listen(socket.get(), backlog) != 0) {
+            return explain(listener.address_, errno);
+        }
+        if (tcp && listener.address_.port == 0) {
+            listener.address_.port = bound_port(socket.get());
+            set_port(*name, listener.address_.port);
+        }
+        listener.descriptors_.push_back(socket.release());
+    }
+    return listener;
+}
+
+Listener::Listener(Listener&& other) noexcept
+    : address_(std::move(other.address_)), descriptors_(std::exchange(other.descriptors_, {})) {}
+
+Listener::~Listener() {
+    for (const int descriptor : descriptors_) {
+        if (descriptor >= 0) {
+            ::close(descriptor);
+        }
+    }
+    if (address_.kind == Address::Kind::unix && !descriptors_.empty()) {
+        ::unlink(address_.path.c_str());
+    }
+}
+
+int Listener::take(unsigned worker) noexcept {
+    return worker < descriptors_.size() ? std::exchange(descriptors_[worker], -1) : -1;
+}
+
+}  // namespace enduring::core

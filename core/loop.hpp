@@ -1,0 +1,575 @@
+// The driver of one worker: completions become events, actions become submissions. It decides
+// nothing about a connection (lifecycle does), about the server (drain does), about bytes (the
+// protocol does) or about how they are sent (transmitter). A template over the ring, so that tests
+// can drive it with a simulated kernel.
+//
+// A turn: submit and wait, read the clock once, take every completion, see what is due, let woken
+// sessions go on, begin one output operation for each connection that has something to send.
+#pragma once
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "core/acceptor.hpp"
+#include "core/buffer_ring.hpp"
+#include "core/counters.hpp"
+#include "core/drain.hpp"
+#include "core/host.hpp"
+#include "core/lifecycle.hpp"
+#include "core/ring.hpp"
+#include "core/slab.hpp"
+#include "core/sqe.hpp"
+#include "core/submitter.hpp"
+#include "core/timer_wheel.hpp"
+#include "core/token.hpp"
+#include "core/transmitter.hpp"
+
+namespace enduring::core {
+
+/// What another thread may tell a worker, as the result of an Operation::command completion.
+enum class Command : std::int32_t {
+    drain = 1,  ///< finish and stop; said twice: stop at once
+};
+
+struct LoopOptions {
+    std::uint32_t connections_max = 1024;
+    TimeLimits times{};
+    std::uint64_t drain_timeout_ms = 30'000;
+    Neighbours neighbours{};
+};
+
+/// Owns the connections. Everything happens in the thread that calls run().
+template <class RingType, Protocol ProtocolType>
+class Loop final : public Host<typename ProtocolType::Session> {
+  public:
+    using Session = typename ProtocolType::Session;
+    using typename Host<Session>::Access;
+
+    Loop(RingType& ring, BufferRing& buffers, ProtocolType& protocol, LoopOptions options)
+        : ring_(ring),
+          buffers_(buffers),
+          protocol_(protocol),
+          options_(std::move(options)),
+          now_ms_(ring.now_ms()),
+          submitter_(ring, buffers, counters_),
+          acceptor_(submitter_, counters_, options_.neighbours),
+          transmitter_(submitter_, counters_),
+          connections_(options_.connections_max),
+          wheel_(options_.connections_max, now_ms_),
+          drain_(options_.connections_max) {
+        protocol_.attach(this);
+    }
+
+    Loop(const Loop&) = delete;
+    Loop& operator=(const Loop&) = delete;
+
+    /// Accepts on this descriptor from the first turn on, and closes it when the drain begins.
+    void add_listener(int descriptor) { acceptor_.add(descriptor); }
+
+    /// Runs until a drain has ended.
+    void run() {
+        while (!finished()) {
+            turn();
+        }
+    }
+
+    /// One turn. Public for tests that step the loop.
+    void turn() {
+        if (drain_.state() == ServerState::serving) {
+            acceptor_.arm();
+        }
+        submitter_.submit_and_wait(wait_ms());
+        now_ms_ = ring_.now_ms();
+        protocol_.begin_turn(now_ms_);
+        ++counters_.turns;
+        counters_.completions += ring_.drain([this](const Completion& completion) {
+            if (!submitter_.has_room()) {
+                return false;
+            }
+            take(completion);
+            return true;
+        });
+        wheel_.expire(now_ms_, [this](std::uint32_t slot) {
+            connections_.at(slot).timer_ms = TimerWheel::never;
+            due_.push_back(slot);
+        });
+        obey(drain_.on_time(now_ms_));
+        run_queues();
+    }
+
+    /// Begins to drain, or cuts it short when called again. In the loop's thread; from elsewhere by
+    /// Command::drain.
+    void drain() {
+        const bool again = drain_.state() == ServerState::draining;
+        obey(drain_.on_drain(now_ms_, again ? 0 : options_.drain_timeout_ms));
+    }
+
+    /// A drain has ended and nothing of this loop is left in the kernel or on its way to it.
+    [[nodiscard]] bool finished() const noexcept {
+        return drain_.state() == ServerState::stopped && acceptor_.finished();
+    }
+
+    [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+    [[nodiscard]] std::uint32_t connections() const noexcept { return connections_.live(); }
+    [[nodiscard]] const Drain& server() const noexcept { return drain_; }
+    [[nodiscard]] std::size_t chunks_lent() const noexcept { return transmitter_.chunks_lent(); }
+
+    // Host
+    Access find(ConnectionId id) override {
+        Connection* connection = connections_.find(id.slot, id.generation);
+        if (connection == nullptr || !connection->lifecycle.is_open()) {
+            return {};
+        }
+        return {&connection->session, &connection->outlet.queue};
+    }
+    void wake(ConnectionId id) override { woken_.push_back(id); }
+    BlockPool& blocks() override { return transmitter_.blocks(); }
+    std::uint64_t now_ms() const override { return now_ms_; }
+
+  private:
+    struct Connection {
+        Lifecycle lifecycle;
+        Outlet outlet;
+        /// When the wheel will next look at this connection; never later than the deadline. It is
+        /// left alone when a deadline only moves away, so most requests do not touch the wheel.
+        std::uint64_t timer_ms = TimerWheel::never;
+        int descriptor = -1;
+        bool send_queued = false;   // the output operation waits for the end of the turn
+        bool send_revoked = false;  // ... and has been cancelled before it began
+        bool awaits_chunk = false;  // ... or waits for a chunk
+        Session session;
+    };
+
+    static constexpr std::uint16_t buffer_group = 0;
+    static constexpr std::uint64_t last_messages_poll_ms = 5;
+    static constexpr std::uint32_t sweep_done = ~0U;
+
+    // ---- queues ------------------------------------------------------------------------------
+
+    // Takes entries until the queue is empty or submissions find no room; the rest waits a turn.
+    template <class Entry, class Run>
+    void run_queue(std::vector<Entry>& queue, Run&& run) {
+        if (queue.empty()) {
+            return;
+        }
+        std::size_t done = 0;
+        while (done < queue.size() && submitter_.has_room()) {
+            const Entry entry = queue[done++];
+            run(entry);
+        }
+        if (done == queue.size()) {
+            queue.clear();
+        } else {
+            queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(done));
+        }
+    }
+
+    void run_queues() {
+        run_queue(due_, [this](std::uint32_t slot) { on_due(slot); });
+        run_sweep();
+        run_queue(starved_, [this](ConnectionId id) {
+            if (Connection* connection = connections_.find(id.slot, id.generation)) {
+                step(id.slot, *connection, events::buffers_returned());
+            }
+        });
+        run_queue(woken_, [this](ConnectionId id) {
+            Connection* connection = connections_.find(id.slot, id.generation);
+            if (connection != nullptr && connection->lifecycle.is_open()) {
+                resume(id.slot, *connection);
+            }
+        });
+        run_queue(sending_, [this](std::uint32_t slot) { begin_send(slot); });
+    }
+
+    [[nodiscard]] std::optional<std::uint64_t> wait_ms() const {
+        if (!due_.empty() || !starved_.empty() || !woken_.empty() || !sending_.empty() ||
+            sweep_ != sweep_done) {
+            return 0;
+        }
+        if (drain_.state() == ServerState::stopped) {
+            return last_messages_poll_ms;
+        }
+        std::uint64_t next_ms = drain_.deadline_ms();
+        if (const auto timer_ms = wheel_.next_ms()) {
+            next_ms = std::min(next_ms, *timer_ms);
+        }
+        if (next_ms == TimerWheel::never) {
+            return std::nullopt;
+        }
+        return next_ms > now_ms_ ? next_ms - now_ms_ : 0;
+    }
+
+    // ---- completions -------------------------------------------------------------------------
+
+    void take(const Completion& completion) {
+        const Token token = unpack(completion.user_data);
+        switch (token.operation) {
+            case Operation::receive:
+            case Operation::send:
+            case Operation::read_file:
+            case Operation::await_room:
+            case Operation::cancel:
+            case Operation::close:
+                take_connections(token, completion);
+                break;
+            case Operation::accept:
+                take_accept(token.slot, completion);
+                break;
+            case Operation::cancel_accept:
+                acceptor_.on_cancelled(token.slot);
+                break;
+            case Operation::close_other:
+                acceptor_.on_other_closed();
+                break;
+            case Operation::hand_over:
+                acceptor_.on_hand_over_failed(token.generation);
+                adopt(static_cast<int>(token.slot));
+                break;
+            case Operation::handed_over:
+                adopt(completion.result);
+                break;
+            case Operation::command:
+                if (static_cast<Command>(completion.result) == Command::drain) {
+                    drain();
+                }
+                break;
+        }
+    }
+
+    void take_connections(Token token, const Completion& completion) {
+        Connection* connection = connections_.find(token.slot, token.generation);
+        if (connection == nullptr) [[unlikely]] {
+            ++counters_.late_completions;
+            return_unread_buffer(completion);
+            return;
+        }
+        switch (token.operation) {
+            case Operation::receive:
+                on_receive(token.slot, *connection, completion);
+                break;
+            case Operation::cancel:
+                step(token.slot, *connection, events::cancel_ended());
+                break;
+            case Operation::close:
+                step(token.slot, *connection, events::closed());
+                break;
+            default:
+                on_output(token.slot, *connection, token.operation, completion.result);
+                break;
+        }
+    }
+
+    void take_accept(std::uint32_t listener, const Completion& completion) {
+        using Outcome = typename Acceptor<RingType>::Outcome;
+        switch (acceptor_.on_accept(listener, completion.result, completion.more())) {
+            case Outcome::adopt:
+                adopt(completion.result);
+                break;
+            case Outcome::scarcity:
+                obey(drain_.on_scarcity(now_ms_));
+                break;
+            case Outcome::nothing:
+                break;
+        }
+    }
+
+    void return_unread_buffer(const Completion& completion) {
+        if (completion.has_buffer()) {
+            static_cast<void>(buffers_.lend(completion.buffer(), 0));
+            buffers_.give_back(completion.buffer());
+        }
+    }
+
+    // ---- the server's own states -------------------------------------------------------------
+
+    // Gives the connection a slot, or parks it: accepting pauses when all slots are taken, but one
+    // burst may bring more than there are.
+    void adopt(int descriptor) {
+        if (drain_.state() >= ServerState::draining) {
+            acceptor_.uncount();
+            acceptor_.refuse(descriptor);
+            return;
+        }
+        if (connections_.full()) {
+            acceptor_.park(descriptor);
+            return;
+        }
+        const std::uint32_t slot = connections_.acquire();
+        Connection& connection = connections_.at(slot);
+        connection.descriptor = descriptor;
+        ++counters_.accepted;
+        protocol_.open(connection.session, id_of(slot));
+        step(slot, connection, events::accepted());
+        obey(drain_.on_connections(connections_.live()));
+    }
+
+    void release(std::uint32_t slot, Connection& connection) {
+        ++counters_.closed[static_cast<std::size_t>(connection.lifecycle.reason())];
+        protocol_.close(connection.session);
+        transmitter_.clear(connection.outlet);
+        wheel_.cancel(slot);
+        connections_.release(slot);
+        acceptor_.uncount();
+        obey(drain_.on_descriptor_freed());
+        if (const int descriptor = acceptor_.unpark(); descriptor >= 0) {
+            adopt(descriptor);
+        }
+        obey(drain_.on_connections(connections_.live()));
+    }
+
+    void obey(Drain::Actions actions) {
+        if (actions.has(Drain::Actions::pause_accept)) {
+            acceptor_.pause();
+        }
+        if (actions.has(Drain::Actions::close_listeners)) {
+            acceptor_.shut();
+        }
+        if (actions.has(Drain::Actions::retire_connections)) {
+            sweep_ = 0;
+            sweep_event_ = events::retire();
+        }
+        if (actions.has(Drain::Actions::abort_connections)) {
+            sweep_ = 0;
+            sweep_event_ = events::abort();
+        }
+        // resume_accept and stop: turn() and run() look at the state.
+    }
+
+    // Retires or aborts all connections, as many at a time as submissions find room.
+    void run_sweep() {
+        while (sweep_ != sweep_done && submitter_.has_room()) {
+            if (sweep_ >= connections_.touched()) {
+                sweep_ = sweep_done;
+                return;
+            }
+            const std::uint32_t slot = sweep_++;
+            if (!connections_.is_live(slot)) {
+                continue;
+            }
+            Connection& connection = connections_.at(slot);
+            if (sweep_event_.kind == Event::Kind::retire && connection.lifecycle.is_open()) {
+                protocol_.retire(connection.session);
+            }
+            step(slot, connection, sweep_event_);
+        }
+    }
+
+    // ---- one connection ----------------------------------------------------------------------
+
+    [[nodiscard]] ConnectionId id_of(std::uint32_t slot) const noexcept {
+        return {slot, connections_.generation(slot)};
+    }
+    [[nodiscard]] Token token_of(std::uint32_t slot, Operation operation) const noexcept {
+        return {operation, slot, connections_.generation(slot)};
+    }
+
+    void step(std::uint32_t slot, Connection& connection, const Event& event) {
+        const Actions actions = connection.lifecycle.step(event, now_ms_, options_.times);
+        if (actions.bits != 0) {
+            perform(slot, connection, actions);
+            if (actions.has(Actions::release)) {
+                return;
+            }
+        }
+        const std::uint64_t deadline_ms = connection.lifecycle.deadline_ms();
+        if (deadline_ms < connection.timer_ms) {
+            wheel_.set(slot, deadline_ms);
+            connection.timer_ms = deadline_ms;
+        }
+    }
+
+    void perform(std::uint32_t slot, Connection& connection, Actions actions) {
+        if (actions.has(Actions::send)) {
+            connection.send_queued = true;
+            sending_.push_back(slot);
+        }
+        if (actions.has(Actions::arm_receive)) {
+            prepare_receive(submitter_.sqe(), connection.descriptor, buffer_group,
+                            token_of(slot, Operation::receive));
+        }
+        if (actions.has(Actions::shutdown_write)) {
+            ring_.shutdown_write(connection.descriptor);
+        }
+        if (actions.has(Actions::cancel_receive)) {
+            prepare_cancel(submitter_.sqe(), token_of(slot, Operation::receive),
+                           token_of(slot, Operation::cancel));
+        }
+        if (actions.has(Actions::cancel_send)) {
+            cancel_send(slot, connection);
+        }
+        if (actions.has(Actions::close)) {
+            if (actions.has(Actions::reset_on_close)) {
+                ring_.reset_on_close(connection.descriptor);
+            }
+            prepare_close(submitter_.sqe(), connection.descriptor,
+                          token_of(slot, Operation::close));
+        }
+        if (actions.has(Actions::time_out)) {
+            report(slot, connection,
+                   protocol_.time_out(connection.session, connection.outlet.queue));
+        }
+        if (actions.has(Actions::release)) {
+            release(slot, connection);
+        }
+    }
+
+    void report(std::uint32_t slot, Connection& connection, Progress progress) {
+        step(slot, connection,
+             events::progressed(progress, connection.outlet.queue.size_bytes() > 0));
+    }
+
+    void resume(std::uint32_t slot, Connection& connection) {
+        report(slot, connection, protocol_.resume(connection.session, connection.outlet.queue));
+    }
+
+    void on_receive(std::uint32_t slot, Connection& connection, const Completion& completion) {
+        if (completion.result > 0) [[likely]] {
+            const auto size = static_cast<std::size_t>(completion.result);
+            const std::span<const char> bytes = buffers_.lend(completion.buffer(), size);
+            counters_.bytes_received += size;
+            if (connection.lifecycle.is_open()) {
+                report(slot, connection,
+                       protocol_.receive(connection.session, connection.outlet.queue, bytes));
+            } else {
+                step(slot, connection, events::discarded());
+            }
+            buffers_.give_back(completion.buffer());
+            if (!completion.more()) {
+                step(slot, connection, events::receive_ended());
+            }
+            return;
+        }
+        return_unread_buffer(completion);
+        switch (-completion.result) {
+            case 0:
+                step(slot, connection, events::peer_finished());
+                if (connection.lifecycle.is_open()) {
+                    report(slot, connection,
+                           protocol_.finish_input(connection.session, connection.outlet.queue));
+                }
+                break;
+            case ENOBUFS:
+                ++counters_.starvations;
+                step(slot, connection, events::receive_starved());
+                starved_.push_back(id_of(slot));
+                break;
+            case ECANCELED:
+            case EINTR:
+            case EAGAIN:
+                step(slot, connection, events::receive_ended());
+                break;
+            default:
+                step(slot, connection, events::receive_broken());
+                break;
+        }
+    }
+
+    void on_due(std::uint32_t slot) {
+        if (!connections_.is_live(slot)) {
+            return;
+        }
+        // Before the deadline there is nothing to do but to set the timer anew, which step does.
+        step(slot, connections_.at(slot), events::time_passed());
+    }
+
+    // ---- output ------------------------------------------------------------------------------
+
+    void begin_send(std::uint32_t slot) {
+        Connection& connection = connections_.at(slot);
+        if (connection.lifecycle.phase() >= Phase::joining) {
+            end_unsent(slot, connection);
+            return;
+        }
+        if (transmitter_.begin(connection.outlet, connection.descriptor, slot,
+                               connections_.generation(slot))) {
+            connection.send_queued = false;
+        } else {
+            connection.awaits_chunk = true;
+            chunk_waiters_.push_back(id_of(slot));
+        }
+    }
+
+    void on_output(std::uint32_t slot, Connection& connection, Operation operation, int result) {
+        const std::size_t chunks_before = transmitter_.chunks_lent();
+        const Event event = transmitter_.complete(connection.outlet, operation, result);
+        if (connection.lifecycle.phase() >= Phase::joining) {
+            transmitter_.drop_chunk(connection.outlet);
+        }
+        if (transmitter_.chunks_lent() < chunks_before) {
+            wake_chunk_waiter();
+        }
+        step(slot, connection, event);
+        if (event.kind == Event::Kind::sent && connections_.is_live(slot) &&
+            connection.lifecycle.phase() == Phase::stalled) {
+            resume(slot, connection);
+        }
+    }
+
+    // An output operation that has not begun has nothing to cancel in the kernel: it ends by
+    // itself.
+    void cancel_send(std::uint32_t slot, Connection& connection) {
+        if (!connection.send_queued) {
+            prepare_cancel(submitter_.sqe(), token_of(slot, connection.outlet.operation),
+                           token_of(slot, Operation::cancel));
+            return;
+        }
+        connection.send_revoked = true;
+        if (std::exchange(connection.awaits_chunk, false)) {
+            sending_.push_back(slot);
+        }
+    }
+
+    void end_unsent(std::uint32_t slot, Connection& connection) {
+        connection.send_queued = false;
+        if (connection.outlet.chunk != nullptr) {
+            transmitter_.drop_chunk(connection.outlet);
+        }
+        wake_chunk_waiter();
+        if (std::exchange(connection.send_revoked, false)) {
+            step(slot, connection, events::cancel_ended());
+        }
+        step(slot, connection, events::send_ended());
+    }
+
+    void wake_chunk_waiter() {
+        while (!chunk_waiters_.empty()) {
+            const ConnectionId id = chunk_waiters_.front();
+            chunk_waiters_.pop_front();
+            Connection* connection = connections_.find(id.slot, id.generation);
+            if (connection != nullptr && std::exchange(connection->awaits_chunk, false)) {
+                sending_.push_back(id.slot);
+                return;
+            }
+        }
+    }
+
+    RingType& ring_;
+    BufferRing& buffers_;
+    ProtocolType& protocol_;
+    LoopOptions options_;
+    Counters counters_;
+    std::uint64_t now_ms_;
+    Submitter<RingType> submitter_;
+    Acceptor<RingType> acceptor_;
+    Transmitter<RingType> transmitter_;
+    Slab<Connection> connections_;
+    TimerWheel wheel_;
+    Drain drain_;
+
+    // Work that is left for the end of the turn, or for the next one.
+    std::vector<std::uint32_t> due_;
+    std::vector<ConnectionId> starved_;
+    std::vector<ConnectionId> woken_;
+    std::vector<std::uint32_t> sending_;
+    std::deque<ConnectionId> chunk_waiters_;
+    std::uint32_t sweep_ = sweep_done;
+    Event sweep_event_ = events::retire();
+};
+
+}  // namespace enduring::core

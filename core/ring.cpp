@@ -1,0 +1,229 @@
+#include "core/ring.hpp"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <vector>
+
+#include "core/sqe.hpp"
+
+namespace enduring::core {
+
+namespace {
+
+constexpr unsigned shared_flags =
+    IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP;
+constexpr unsigned worker_flags = shared_flags | IORING_SETUP_SINGLE_ISSUER |
+                                  IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED;
+
+// Register calls that are still needed once restrictions are in force.
+constexpr unsigned used_registrations[] = {IORING_REGISTER_ENABLE_RINGS, IORING_REGISTER_RING_FDS,
+                                           IORING_UNREGISTER_RING_FDS, IORING_REGISTER_PBUF_RING,
+                                           IORING_UNREGISTER_PBUF_RING};
+
+int sysctl_io_uring_disabled() {
+    std::ifstream file("/proc/sys/kernel/io_uring_disabled");
+    int value = 0;
+    file >> value;
+    return file ? value : 0;
+}
+
+bool kernel_is_older_than(int major, int minor) {
+    utsname name{};
+    int found_major = 0;
+    int found_minor = 0;
+    if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &found_major, &found_minor) != 2) {
+        return false;
+    }
+    return found_major < major || (found_major == major && found_minor < minor);
+}
+
+std::string kernel_release() {
+    utsname name{};
+    return uname(&name) == 0 ? name.release : "unknown";
+}
+
+}  // namespace
+
+Error explain_setup_failure(int error) {
+    const std::string reason = std::strerror(error);
+    constexpr const char* profile =
+        "run the container with --security-opt seccomp=scripts/deploy/seccomp.json (Docker and "
+        "podman), or with the profile of your engine extended by io_uring_setup, io_uring_enter "
+        "and io_uring_register";
+    if ((error == ENOSYS || error == EINVAL) && kernel_is_older_than(6, 1)) {
+        return {
+            fmt::format("the kernel {} is too old for this server ({})", kernel_release(), reason),
+            "Linux 6.1 or newer is needed"};
+    }
+    if (error == ENOSYS) {
+        return {fmt::format("io_uring is blocked ({}): a seccomp profile hides it, or this kernel "
+                            "was built without it",
+                            reason),
+                profile};
+    }
+    if (error == EPERM) {
+        const int disabled = sysctl_io_uring_disabled();
+        if (disabled != 0) {
+            return {fmt::format("io_uring is disabled on this machine (kernel.io_uring_disabled = "
+                                "{})",
+                                disabled),
+                    disabled == 1
+                        ? "sysctl kernel.io_uring_disabled=0 allows it to all, or name a group of "
+                          "this user in kernel.io_uring_group"
+                        : "sysctl kernel.io_uring_disabled=0 allows it"};
+        }
+        return {fmt::format("io_uring is blocked ({}): a seccomp profile or security module "
+                            "forbids it",
+                            reason),
+                profile};
+    }
+    if (error == ENOMEM) {
+        return {fmt::format("no memory for the ring ({})", reason),
+                "give fewer --ring-entries, or raise the memory limit (ulimit -l, or of the "
+                "container)"};
+    }
+    if (error == EMFILE || error == ENFILE) {
+        return {fmt::format("no descriptor is left for the ring ({})", reason),
+                "raise the limit of open files (ulimit -n, LimitNOFILE=, --ulimit nofile=)"};
+    }
+    return {fmt::format("io_uring cannot be set up ({})", reason), ""};
+}
+
+Result<std::unique_ptr<Ring>> Ring::open(const RingOptions& options) {
+    std::unique_ptr<Ring> ring(new Ring());
+    const unsigned flags = options.any_thread ? shared_flags : worker_flags;
+    io_uring_params params{};
+    params.cq_entries = options.completion_entries;
+    // Without the indirection array (Linux 6.6) submissions are read straight from the queue.
+    params.flags = flags | IORING_SETUP_NO_SQARRAY;
+    int error = io_uring_queue_init_params(options.entries, &ring->ring_, &params);
+    ring->without_array_ = error == 0;
+    if (error == -EINVAL) {
+        params = {};
+        params.cq_entries = options.completion_entries;
+        params.flags = flags;
+        error = io_uring_queue_init_params(options.entries, &ring->ring_, &params);
+    }
+    if (error != 0) {
+        return std::unexpected(explain_setup_failure(-error));
+    }
+    ring->open_ = true;
+    ring->enabled_ = options.any_thread;
+    // Restrictions can only be laid on a ring that is not enabled yet.
+    if (options.restrict_operations && !options.any_thread) {
+        if (auto restricted = ring->restrict_operations(); !restricted) {
+            return std::unexpected(restricted.error());
+        }
+    }
+    return ring;
+}
+
+Ring::~Ring() {
+    if (open_) {
+        io_uring_queue_exit(&ring_);
+    }
+}
+
+Result<void> Ring::restrict_operations() {
+    std::vector<io_uring_restriction> rules;
+    for (const io_uring_op operation : used_operations) {
+        io_uring_restriction rule{};
+        rule.opcode = IORING_RESTRICTION_SQE_OP;
+        rule.sqe_op = static_cast<__u8>(operation);
+        rules.push_back(rule);
+    }
+    for (const unsigned registration : used_registrations) {
+        io_uring_restriction rule{};
+        rule.opcode = IORING_RESTRICTION_REGISTER_OP;
+        rule.register_op = static_cast<__u8>(registration);
+        rules.push_back(rule);
+    }
+    io_uring_restriction flags{};
+    flags.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    flags.sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+    rules.push_back(flags);
+    const int error =
+        io_uring_register_restrictions(&ring_, rules.data(), static_cast<unsigned>(rules.size()));
+    if (error != 0) {
+        return fail(
+            fmt::format("the ring's restrictions were refused ({})", std::strerror(-error)));
+    }
+    restricted_ = true;
+    return {};
+}
+
+Result<void> Ring::enable() {
+    if (enabled_) {
+        return {};
+    }
+    if (const int error = io_uring_enable_rings(&ring_); error != 0) {
+        return fail(fmt::format("the ring cannot be enabled ({})", std::strerror(-error)));
+    }
+    enabled_ = true;
+    // A registered descriptor spares the kernel a look-up each turn; without it all works too.
+    io_uring_register_ring_fd(&ring_);
+    return {};
+}
+
+int Ring::submit_and_wait(std::optional<std::uint64_t> timeout_ms) noexcept {
+    int result = 0;
+    if (timeout_ms == 0U) {
+        result = io_uring_submit_and_get_events(&ring_);
+    } else if (timeout_ms) {
+        io_uring_cqe* cqe = nullptr;
+        __kernel_timespec timeout{static_cast<long long>(*timeout_ms / 1000),
+                                  static_cast<long long>(*timeout_ms % 1000) * 1'000'000};
+        result = io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
+    } else {
+        result = io_uring_submit_and_wait(&ring_, 1);
+    }
+    return result >= 0 || result == -ETIME || result == -EINTR ? 0 : result;
+}
+
+Result<void> Ring::register_buffer_ring(io_uring_buf_ring* memory, std::uint32_t count,
+                                        std::uint16_t group) {
+    io_uring_buf_reg registration{};
+    registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
+    registration.ring_entries = count;
+    registration.bgid = group;
+    if (const int error = io_uring_register_buf_ring(&ring_, &registration, 0); error != 0) {
+        return fail(fmt::format("a ring of {} receive buffers cannot be registered ({})", count,
+                                std::strerror(-error)),
+                    "give fewer --recv-buffers");
+    }
+    return {};
+}
+
+std::uint64_t Ring::now_ms() const noexcept {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1000 +
+           static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+void Ring::shutdown_write(int socket) noexcept { ::shutdown(socket, SHUT_WR); }
+
+void Ring::reset_on_close(int socket) noexcept {
+    const linger abortive{1, 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &abortive, sizeof abortive);
+}
+
+std::string Ring::features() const {
+    std::string text = "multishot accept and receive, buffer ring, deferred task work";
+    if (without_array_) {
+        text += ", no submission array";
+    }
+    if (restricted_) {
+        text += ", restricted to " + std::to_string(std::size(used_operations)) + " operations";
+    }
+    return text;
+}
+
+}  // namespace enduring::core

@@ -1,0 +1,66 @@
+// Room for submissions: everything that the loop submits takes its entry here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "core/buffer_ring.hpp"
+#include "core/counters.hpp"
+#include "core/ring.hpp"
+
+namespace enduring::core {
+
+/// A turn's submissions go to the kernel together, when the loop next waits; only when the queue is
+/// nearly full they go earlier.
+template <class RingType>
+class Submitter {
+  public:
+    /// The most submissions that one completion, timer or queue entry leads to.
+    static constexpr std::uint32_t submissions_per_step = 8;
+
+    Submitter(RingType& ring, BufferRing& buffers, Counters& counters)
+        : ring_(ring), buffers_(buffers), counters_(counters) {}
+
+    /// Whether one more step can be taken. If the queue is nearly full it is submitted first; when
+    /// the kernel refuses, the caller leaves its work for the next turn.
+    bool has_room() {
+        if (ring_.sqe_room() >= submissions_per_step) [[likely]] {
+            return true;
+        }
+        buffers_.publish();
+        ++epoch_;
+        if (ring_.submit() < 0) {
+            ++counters_.submit_errors;
+        }
+        return ring_.sqe_room() >= submissions_per_step;
+    }
+
+    /// The next entry. A step that was begun with room always finds one.
+    io_uring_sqe& sqe() {
+        if (ring_.sqe_room() == 0) [[unlikely]] {
+            has_room();
+        }
+        return ring_.take_sqe();
+    }
+
+    /// Submits and waits; gives up waiting after timeout_ms (0: at once; nothing: never).
+    void submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
+        buffers_.publish();
+        ++epoch_;
+        if (ring_.submit_and_wait(timeout_ms) != 0) {
+            ++counters_.submit_errors;
+        }
+    }
+
+    /// Changes with each submit: memory that a submission refers to is free again then.
+    [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+
+  private:
+    RingType& ring_;
+    BufferRing& buffers_;
+    Counters& counters_;
+    std::uint64_t epoch_ = 0;
+};
+
+}  // namespace enduring::core

@@ -1,0 +1,188 @@
+// Brings a connection's output to its socket, one operation at a time: a send of what is queued, or
+// for a file: read a chunk, send what fits, wait for room, again. It knows nothing of phases and
+// time: it turns an outlet's state into a submission, and a completion into the lifecycle's event.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "core/block_pool.hpp"
+#include "core/chunk_pool.hpp"
+#include "core/lifecycle.hpp"
+#include "core/send_queue.hpp"
+#include "core/sqe.hpp"
+#include "core/submitter.hpp"
+#include "core/token.hpp"
+
+namespace enduring::core {
+
+/// The sending side of one connection.
+struct Outlet {
+    SendQueue queue;
+    Chunk* chunk = nullptr;  ///< borrowed; filled with the front of a file, or not yet
+    Operation operation = Operation::send;  ///< what is in the kernel
+    bool socket_full = false;               ///< a file's output waits for room
+};
+
+template <class RingType>
+class Transmitter {
+  public:
+    Transmitter(Submitter<RingType>& submitter, Counters& counters)
+        : submitter_(submitter), counters_(counters) {}
+
+    /// Submits the next output operation. False: no chunk is free; try again when one came back.
+    [[nodiscard]] bool begin(Outlet& outlet, int socket, std::uint32_t slot,
+                             std::uint32_t generation) {
+        const auto token = [&](Operation operation) {
+            outlet.operation = operation;
+            return Token{operation, slot, generation};
+        };
+        if (outlet.socket_full) {
+            outlet.socket_full = false;
+            prepare_await_room(submitter_.sqe(), socket, token(Operation::await_room));
+            return true;
+        }
+        const FilePiece* file = outlet.queue.front_file();
+        if (file == nullptr) {
+            send_queued(outlet.queue, socket, token(Operation::send));
+            return true;
+        }
+        if (outlet.chunk != nullptr) {
+            const bool more_follows = outlet.queue.size_bytes() > outlet.chunk->filled;
+            prepare_send_now(submitter_.sqe(), socket, outlet.chunk->data.get(),
+                             outlet.chunk->filled, more_follows, token(Operation::send));
+            return true;
+        }
+        outlet.chunk = chunks_.take();
+        if (outlet.chunk == nullptr) {
+            return false;
+        }
+        const auto size =
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(file->size, Chunk::size_bytes));
+        prepare_read_file(submitter_.sqe(), file->descriptor, outlet.chunk->data.get(), size,
+                          file->offset, token(Operation::read_file));
+        return true;
+    }
+
+    /// Takes the completion of an output operation and says what it means for the connection.
+    [[nodiscard]] Event complete(Outlet& outlet, Operation operation, int result) {
+        switch (operation) {
+            case Operation::read_file:
+                return complete_read(outlet, result);
+            case Operation::await_room:
+                return events::send_ended();  // an error will show at the next send
+            default:
+                return complete_send(outlet, result);
+        }
+    }
+
+    /// Gives back what the outlet borrowed. Nothing of it may be in the kernel.
+    void drop_chunk(Outlet& outlet) {
+        if (outlet.chunk != nullptr) {
+            chunks_.give(std::exchange(outlet.chunk, nullptr));
+        }
+    }
+    void clear(Outlet& outlet) {
+        drop_chunk(outlet);
+        outlet.queue.clear(blocks_);
+    }
+
+    [[nodiscard]] BlockPool& blocks() noexcept { return blocks_; }
+    [[nodiscard]] std::size_t chunks_lent() const noexcept { return chunks_.lent(); }
+
+  private:
+    static constexpr std::size_t slices_max = 16;
+    static constexpr std::size_t messages_max = 128;
+
+    // The kernel reads a message when it is submitted, not later, so a few serve all connections.
+    struct Message {
+        msghdr header;
+        std::array<iovec, slices_max> parts;
+    };
+
+    void send_queued(const SendQueue& queue, int socket, Token token) {
+        std::array<Slice, slices_max> slices;
+        const bool message_free = take_message();
+        const std::size_t count =
+            queue.gather(std::span(slices).first(message_free ? slices_max : 1));
+        io_uring_sqe& sqe = submitter_.sqe();
+        if (count == 1) {
+            prepare_send(sqe, socket, slices[0].data, slices[0].size, token);
+            return;
+        }
+        Message& message = messages_[messages_used_++];
+        for (std::size_t i = 0; i < count; ++i) {
+            message.parts[i] = {const_cast<char*>(slices[i].data), slices[i].size};
+        }
+        message.header = {};
+        message.header.msg_iov = message.parts.data();
+        message.header.msg_iovlen = count;
+        prepare_send_message(sqe, socket, message.header, token);
+    }
+
+    bool take_message() noexcept {
+        if (epoch_ != submitter_.epoch()) {
+            epoch_ = submitter_.epoch();
+            messages_used_ = 0;
+        }
+        return messages_used_ < messages_max;
+    }
+
+    Event complete_send(Outlet& outlet, int result) {
+        const bool from_file = outlet.chunk != nullptr;
+        if (result > 0) {
+            const auto size = static_cast<std::uint64_t>(result);
+            outlet.socket_full = from_file && size < outlet.chunk->filled;
+            drop_chunk(outlet);
+            outlet.queue.consume(size, blocks_);
+            counters_.bytes_sent += size;
+            return events::sent(outlet.queue.size_bytes() > 0);
+        }
+        drop_chunk(outlet);
+        switch (-result) {
+            case EAGAIN:
+                outlet.socket_full = true;
+                return events::send_ended();
+            case ECANCELED:
+            case EINTR:
+            case ENOBUFS:
+            case ENOMEM:
+                return events::send_ended();
+            default:
+                return events::send_broken();
+        }
+    }
+
+    Event complete_read(Outlet& outlet, int result) {
+        if (result > 0) {
+            outlet.chunk->filled = static_cast<std::uint32_t>(result);
+            return events::send_ended();
+        }
+        drop_chunk(outlet);
+        switch (-result) {
+            case ECANCELED:
+            case EINTR:
+            case EAGAIN:
+                return events::send_ended();
+            default:
+                return events::send_failed();  // 0: the file became shorter than was promised
+        }
+    }
+
+    Submitter<RingType>& submitter_;
+    Counters& counters_;
+    BlockPool blocks_;
+    ChunkPool chunks_;
+    std::array<Message, messages_max> messages_;
+    std::size_t messages_used_ = 0;
+    std::uint64_t epoch_ = 0;
+};
+
+}  // namespace enduring::core

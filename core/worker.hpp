@@ -1,0 +1,100 @@
+// One worker: a thread with its ring, its receive buffers, its protocol and its loop. Built by the
+// thread that builds the server, so that what is missing is said before anything runs.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "core/buffer_ring.hpp"
+#include "core/limits.hpp"
+#include "core/loop.hpp"
+#include "core/result.hpp"
+#include "core/ring.hpp"
+
+namespace enduring::core {
+
+struct WorkerOptions {
+    RingOptions ring{};
+    std::uint32_t receive_buffers = 2048;  ///< a power of two, at most 32768
+    std::uint32_t receive_buffer_bytes = 4096;
+    bool pin = false;  ///< to the processor of the worker's number
+};
+
+/// Not thread-safe, but for the numbers that are documented as such.
+template <class ProtocolType>
+class Worker {
+  public:
+    static Result<std::unique_ptr<Worker>> create(const WorkerOptions& options) {
+        auto ring = Ring::open(options.ring);
+        if (!ring) {
+            return std::unexpected(ring.error());
+        }
+        std::unique_ptr<Worker> worker(new Worker(options, std::move(*ring)));
+        if (auto attached = worker->buffers_.attach(*worker->ring_, 0); !attached) {
+            return std::unexpected(attached.error());
+        }
+        return worker;
+    }
+
+    ~Worker() { join(); }
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    /// Builds the loop. The protocol is this worker's own.
+    void prepare(std::unique_ptr<ProtocolType> protocol, LoopOptions options) {
+        number_ = options.neighbours.worker;
+        protocol_ = std::move(protocol);
+        loop_ = std::make_unique<Loop<Ring, ProtocolType>>(*ring_, buffers_, *protocol_,
+                                                           std::move(options));
+    }
+
+    /// Starts the thread; gives when the ring is the thread's own.
+    Result<void> start() {
+        std::promise<Result<void>> enabled;
+        std::future<Result<void>> outcome = enabled.get_future();
+        thread_ = std::thread([this, promise = std::move(enabled)]() mutable {
+            if (options_.pin) {
+                pin_to_processor(number_);
+            }
+            Result<void> result = ring_->enable();
+            const bool good = result.has_value();
+            promise.set_value(std::move(result));
+            if (good) {
+                loop_->run();
+            }
+        });
+        return outcome.get();
+    }
+
+    void join() {
+        if (thread_.joinable()) {
+            thread_.join();
+        }
+    }
+
+    [[nodiscard]] int ring_descriptor() const noexcept { return ring_->descriptor(); }
+    [[nodiscard]] std::string features() const { return ring_->features(); }
+    /// To add listeners before start(), and to read the outcome after join().
+    [[nodiscard]] Loop<Ring, ProtocolType>& loop() noexcept { return *loop_; }
+    [[nodiscard]] const BufferRing& buffers() const noexcept { return buffers_; }
+    [[nodiscard]] ProtocolType& protocol() noexcept { return *protocol_; }
+
+  private:
+    Worker(const WorkerOptions& options, std::unique_ptr<Ring> ring)
+        : options_(options),
+          buffers_(options.receive_buffers, options.receive_buffer_bytes),
+          ring_(std::move(ring)) {}
+
+    WorkerOptions options_;
+    unsigned number_ = 0;
+    BufferRing buffers_;  // the ring refers to it, so it goes last
+    std::unique_ptr<Ring> ring_;
+    std::unique_ptr<ProtocolType> protocol_;
+    std::unique_ptr<Loop<Ring, ProtocolType>> loop_;
+    std::thread thread_;
+};
+
+}  // namespace enduring::core

@@ -1,0 +1,235 @@
+#include "http/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <bit>
+#include <charconv>
+#include <string>
+#include <vector>
+
+#include "core/token.hpp"
+#include "http/units.hpp"
+
+namespace enduring::http {
+
+namespace {
+
+constexpr const char* listening = "Listening";
+constexpr const char* workers_and_memory = "Workers and memory";
+constexpr const char* lifecycle = "Connection lifecycle (durations: 500ms 10s 5m 1h; 0 is off)";
+constexpr const char* limits = "Limits (sizes: 512 16k 1m 2g)";
+constexpr int exit_usage = 2;
+
+std::string variable_of(std::string_view flag) {
+    std::string name = "ENDURING_";
+    for (const char c : flag) {
+        name += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+    }
+    return name;
+}
+
+[[noreturn]] void reject(const std::string& flag, const std::string& value,
+                         const std::string& allowed) {
+    throw CLI::ValidationError("--" + flag, fmt::format("'{}' is not allowed: {}", value, allowed));
+}
+
+// A flag whose text is read by take(text); take gives false for what is not allowed.
+template <class Take>
+void add_text(CLI::App& app, const std::string& flag, const std::string& help, const char* group,
+              const std::string& type, const std::string& shown_default, const std::string& allowed,
+              Take take) {
+    app.add_option_function<std::string>(
+           "--" + flag,
+           [flag, allowed, take](const std::string& text) {
+               if (!take(text)) {
+                   reject(flag, text, allowed);
+               }
+           },
+           help)
+        ->group(group)
+        ->type_name(type)
+        ->default_str(shown_default)
+        ->envname(variable_of(flag))
+        ->trigger_on_parse();
+}
+
+void add_duration(CLI::App& app, const std::string& flag, std::uint64_t& target_ms,
+                  const std::string& help, bool may_be_off = true) {
+    add_text(app, flag, help, lifecycle, "DURATION", format_duration(target_ms),
+             may_be_off ? "a duration like 500ms, 10s, 5m or 1h, or 0 for off"
+                        : "a duration like 500ms, 10s, 5m or 1h, or 0",
+             [&target_ms](const std::string& text) {
+                 const auto value = parse_duration_ms(text);
+                 target_ms = value.value_or(target_ms);
+                 return value.has_value();
+             });
+}
+
+template <class Number>
+void add_size(CLI::App& app, const std::string& flag, Number& target, std::uint64_t least,
+              std::uint64_t most, const std::string& help, const char* group) {
+    add_text(app, flag, help, group, "SIZE", format_size(target),
+             fmt::format("a size from {} to {}, like 4096, 16k or 1m", format_size(least),
+                         format_size(most)),
+             [&target, least, most](const std::string& text) {
+                 const auto value = parse_size(text);
+                 if (!value || *value < least || *value > most) {
+                     return false;
+                 }
+                 target = static_cast<Number>(*value);
+                 return true;
+             });
+}
+
+// word: a name for 0, or empty.
+void add_number(CLI::App& app, const std::string& flag, std::uint32_t& target, std::uint32_t least,
+                std::uint32_t most, const std::string& help, const char* group,
+                const std::string& word = "", bool power_of_two = false) {
+    std::string allowed =
+        fmt::format("{} from {} to {}", power_of_two ? "a power of two" : "a number", least, most);
+    if (!word.empty()) {
+        allowed += ", or " + word;
+    }
+    add_text(app, flag, help, group, word.empty() ? "NUMBER" : "NUMBER|" + word,
+             target == 0 && !word.empty() ? word : std::to_string(target), allowed,
+             [&target, least, most, word, power_of_two](const std::string& text) {
+                 if (!word.empty() && text == word) {
+                     target = 0;
+                     return true;
+                 }
+                 std::uint32_t value = 0;
+                 const char* const end = text.data() + text.size();
+                 const auto result = std::from_chars(text.data(), end, value);
+                 if (result.ec != std::errc() || result.ptr != end || value < least ||
+                     value > most || (power_of_two && !std::has_single_bit(value))) {
+                     return false;
+                 }
+                 target = value;
+                 return true;
+             });
+}
+
+void add_flag(CLI::App& app, const std::string& flag, bool& target, const std::string& help,
+              const char* group) {
+    app.add_flag("--" + flag, target, help)->group(group)->envname(variable_of(flag));
+}
+
+}  // namespace
+
+CommandLine::CommandLine(std::string_view program, std::string_view description)
+    : app_(std::make_unique<CLI::App>(std::string(description), std::string(program))) {
+    app_->get_formatter()->column_width(36);
+    app_->set_version_flag("--version", fmt::format("{} {}", program, ENDURING_VERSION),
+                           "Print the version and exit");
+    app_->set_config("--config", "",
+                     "Read flags from a file: a line each, like keepalive-timeout=20s")
+        ->envname("ENDURING_CONFIG");
+    app_->allow_config_extras(CLI::config_extras_mode::error);
+    app_->add_flag("--check", check_only_,
+                   "Validate the configuration and this machine, print the result and exit");
+    app_->footer(
+        "Each flag is also an environment variable: --keepalive-timeout is "
+        "ENDURING_KEEPALIVE_TIMEOUT.\nThe command line wins over the environment, the environment "
+        "over the file.");
+    add_server_flags();
+    add_lifecycle_flags();
+    add_limit_flags();
+}
+
+CommandLine::~CommandLine() = default;
+
+void CommandLine::add_server_flags() {
+    CLI::App& app = *app_;
+    app.add_option_function<std::vector<std::string>>(
+           "--listen",
+           [this](const std::vector<std::string>& texts) {
+               options_.listen.clear();
+               for (const std::string& text : texts) {
+                   auto address = core::parse_address(text);
+                   if (!address) {
+                       throw CLI::ValidationError("--listen", address.error().text());
+                   }
+                   options_.listen.push_back(std::move(*address));
+               }
+           },
+           "Where to listen: PORT, HOST:PORT, [IPV6]:PORT or unix:PATH; may be given several times")
+        ->group(listening)
+        ->type_name("ADDRESS")
+        ->default_str("8080")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->delimiter(',')
+        ->envname("ENDURING_LISTEN");
+    add_number(app, "backlog", options_.backlog, 1, 65535,
+               "Connections that may wait to be accepted", listening);
+    add_number(app, "workers", options_.workers, 1, 256,
+               "Worker threads; auto: as many as the processors and the control group's quota keep "
+               "busy",
+               workers_and_memory, "auto");
+    add_flag(app, "pin", options_.pin, "Bind each worker to a processor", workers_and_memory);
+    add_number(app, "recv-buffers", options_.receive_buffers, 8, 32768,
+               "Receive buffers of each worker", workers_and_memory, "", true);
+    add_size(app, "recv-buffer-size", options_.receive_buffer_bytes, 256, 1 << 20,
+             "Size of each receive buffer", workers_and_memory);
+    add_number(app, "ring-entries", options_.ring_entries, 64, 32768,
+               "Submission entries of each worker's ring", workers_and_memory, "", true);
+}
+
+void CommandLine::add_lifecycle_flags() {
+    CLI::App& app = *app_;
+    core::TimeLimits& times = options_.times;
+    add_duration(app, "keepalive-timeout", times.keepalive_timeout_ms,
+                 "Idle time between requests, then the connection is closed");
+    add_number(app, "keepalive-requests", options_.http.requests_max, 0, 0xffffffff,
+               "The N-th response of a connection closes it; 0 is off", lifecycle);
+    add_duration(app, "header-timeout", times.header_timeout_ms,
+                 "From the first byte of a request's head to its end, then 408");
+    add_duration(app, "body-timeout", times.body_timeout_ms,
+                 "Longest gap between the bytes of a request's content, then 408");
+    add_duration(app, "handler-timeout", times.handler_timeout_ms,
+                 "How long an answer may take, then 503");
+    add_duration(app, "write-timeout", times.write_timeout_ms,
+                 "How long the peer may take no byte of a response, then reset");
+    add_duration(app, "linger-timeout", times.linger_timeout_ms,
+                 "After the last response: longest gap while what the peer still sends is read and "
+                 "dropped",
+                 false);
+    add_duration(app, "linger-max", times.linger_max_ms, "... and how long in all", false);
+    add_duration(app, "drain-timeout", options_.drain_timeout_ms,
+                 "At SIGTERM: how long running exchanges may take to finish", false);
+    add_number(app, "max-connections", options_.connections_max, 1, core::slot_limit,
+               "Connections at once; auto: as the descriptor limit allows", lifecycle, "auto");
+}
+
+void CommandLine::add_limit_flags() {
+    CLI::App& app = *app_;
+    Limits& http = options_.http;
+    add_size(app, "max-head", http.head.head_bytes_max, 256, 1 << 20,
+             "Largest head of a request, else 431", limits);
+    add_size(app, "max-target", http.head.target_bytes_max, 16, 1 << 20,
+             "Longest target of a request, else 414", limits);
+    add_number(app, "max-headers", http.head.fields_max, 1, 10000,
+               "Most header fields of a request, else 431", limits);
+    add_size(app, "max-body", http.content_bytes_max, 0, std::uint64_t{1} << 40,
+             "Largest content of a request, else 413", limits);
+    add_size(app, "discard-max", http.discard_bytes_max, 0, std::uint64_t{1} << 40,
+             "Largest unwanted content that is read to keep the connection", limits);
+    add_number(app, "max-pipelined", http.pipelined_max, 1, 65535,
+               "Answers that may wait to be sent before further requests wait", limits);
+}
+
+std::optional<int> CommandLine::parse(int argument_count, const char* const* arguments) {
+    try {
+        app_->parse(argument_count, arguments);
+    } catch (const CLI::Success& success) {
+        return app_->exit(success);
+    } catch (const CLI::ParseError& error) {
+        fmt::print(stderr, "{}: {}\n{}: --help shows all flags\n", app_->get_name(), error.what(),
+                   app_->get_name());
+        return exit_usage;
+    }
+    return std::nullopt;
+}
+
+}  // namespace enduring::http

@@ -1,0 +1,122 @@
+#include "http/conditional.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "http/date.hpp"
+#include "http/text.hpp"
+
+namespace enduring::http {
+
+namespace {
+
+// An entity tag may contain commas, so the list is not split at them.
+bool lists_tag(std::string_view list, std::string_view tag, bool weakly) {
+    list = trim(list);
+    if (list == "*") {
+        return true;
+    }
+    while (!list.empty()) {
+        list.remove_prefix(std::min(list.find_first_not_of(" \t,"), list.size()));
+        const bool weak = list.starts_with("W/");
+        list.remove_prefix(weak ? 2 : 0);
+        if (!list.starts_with('"')) {
+            return false;
+        }
+        const std::size_t end = list.find('"', 1);
+        if (end == std::string_view::npos) {
+            return false;
+        }
+        if (list.substr(0, end + 1) == tag && (weakly || !weak)) {
+            return true;
+        }
+        list.remove_prefix(end + 1);
+    }
+    return false;
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+    std::uint64_t number = 0;
+    if (text.empty() || !std::ranges::all_of(text, is_digit)) {
+        return std::nullopt;
+    }
+    const auto result = std::from_chars(text.data(), text.data() + text.size(), number);
+    return result.ec == std::errc() ? std::optional(number) : std::nullopt;
+}
+
+// One range of bytes. A field that is malformed, of another unit or has several ranges is ignored.
+Selection select_range(std::string_view field, std::uint64_t size) {
+    const Selection whole{Selection::Kind::whole, 0, size};
+    constexpr std::string_view unit = "bytes=";
+    if (field.size() < unit.size() || !equals_ignoring_case(field.substr(0, unit.size()), unit)) {
+        return whole;
+    }
+    const std::string_view range = trim(field.substr(unit.size()));
+    const std::size_t dash = range.find('-');
+    if (dash == std::string_view::npos || range.contains(',')) {
+        return whole;
+    }
+    const auto first = parse_number(trim(range.substr(0, dash)));
+    const auto last = parse_number(trim(range.substr(dash + 1)));
+    if (dash == 0) {
+        if (!last) {
+            return whole;
+        }
+        const std::uint64_t count = std::min(*last, size);
+        return count == 0 ? Selection{Selection::Kind::unsatisfiable, 0, size}
+                          : Selection{Selection::Kind::part, size - count, count};
+    }
+    const bool open_ended = dash + 1 == range.size();
+    if (!first || (!last && !open_ended) || (last && *last < *first)) {
+        return whole;
+    }
+    if (*first >= size) {
+        return {Selection::Kind::unsatisfiable, 0, size};
+    }
+    const std::uint64_t end = open_ended ? size : std::min(size - 1, *last) + 1;
+    return {Selection::Kind::part, *first, end - *first};
+}
+
+bool range_applies(const Request& request, const Validators& validators) {
+    const auto condition = request.field("If-Range");
+    if (!condition) {
+        return true;
+    }
+    if (condition->starts_with('"')) {
+        return *condition == validators.entity_tag;
+    }
+    return parse_date(*condition, validators.now_seconds) == validators.modified_seconds;
+}
+
+}  // namespace
+
+Selection select(const Request& request, const Validators& validators) {
+    if (const auto match = request.field("If-Match")) {
+        if (!lists_tag(*match, validators.entity_tag, false)) {
+            return {Selection::Kind::failed, 0, 0};
+        }
+    } else if (const auto unmodified = request.field("If-Unmodified-Since")) {
+        const auto date = parse_date(*unmodified, validators.now_seconds);
+        if (date && validators.modified_seconds > *date) {
+            return {Selection::Kind::failed, 0, 0};
+        }
+    }
+    if (const auto none = request.field("If-None-Match")) {
+        if (lists_tag(*none, validators.entity_tag, true)) {
+            return {Selection::Kind::not_modified, 0, 0};
+        }
+    } else if (const auto modified = request.field("If-Modified-Since")) {
+        const auto date = parse_date(*modified, validators.now_seconds);
+        if (date && validators.modified_seconds <= *date) {
+            return {Selection::Kind::not_modified, 0, 0};
+        }
+    }
+    const auto range = request.field("Range");
+    if (range && request.method() == Method::get && range_applies(request, validators)) {
+        return select_range(*range, validators.size);
+    }
+    return {Selection::Kind::whole, 0, validators.size};
+}
+
+}  // namespace enduring::http

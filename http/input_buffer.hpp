@@ -1,0 +1,82 @@
+// What a connection keeps of its input while a message is incomplete or waits: bytes that are not
+// consumed yet, a head half parsed, content half collected. Borrowed from a pool, so that an idle
+// connection holds nothing. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "http/framing.hpp"
+#include "http/parser.hpp"
+#include "http/request_head.hpp"
+#include "http/router.hpp"
+
+namespace enduring::http {
+
+struct InputBuffer {
+    std::string pending;  ///< received; what lies before `consumed` is done with
+    std::size_t consumed = 0;
+    HeadParser parser;       ///< of the head at the front of the unconsumed bytes
+    RequestHead head;        ///< of that head, or of `head_bytes` while content is awaited
+    std::string head_bytes;  ///< the complete head of the request whose content is awaited
+    Framing framing;         ///< of that head; its views point into head_bytes
+    Router::Match match;     ///< of that head; its views point into head_bytes
+    std::string content;     ///< collected so far
+
+    [[nodiscard]] std::string_view unconsumed() const noexcept {
+        return std::string_view(pending).substr(consumed);
+    }
+    /// Adds bytes; moves the unconsumed ones to the front first, so that memory is not wasted.
+    void append(std::string_view bytes) {
+        if (consumed > 0) {
+            pending.erase(0, consumed);
+            consumed = 0;
+        }
+        pending.append(bytes);
+    }
+
+    void clear() {
+        pending.clear();
+        consumed = 0;
+        parser.start();
+        head.clear();
+        head_bytes.clear();
+        content.clear();
+    }
+};
+
+/// Not thread-safe; one per worker. Keeps a few free ones; large memory is not kept.
+class InputBufferPool {
+  public:
+    [[nodiscard]] std::unique_ptr<InputBuffer> take() {
+        ++lent_;
+        if (free_.empty()) {
+            return std::make_unique<InputBuffer>();
+        }
+        std::unique_ptr<InputBuffer> buffer = std::move(free_.back());
+        free_.pop_back();
+        return buffer;
+    }
+    void give(std::unique_ptr<InputBuffer> buffer) {
+        --lent_;
+        if (free_.size() < kept_max && buffer->pending.capacity() <= kept_bytes_max &&
+            buffer->content.capacity() <= kept_bytes_max) {
+            buffer->clear();
+            free_.push_back(std::move(buffer));
+        }
+    }
+    [[nodiscard]] std::size_t lent() const noexcept { return lent_; }
+
+  private:
+    static constexpr std::size_t kept_max = 64;
+    static constexpr std::size_t kept_bytes_max = 32 * 1024;
+
+    std::vector<std::unique_ptr<InputBuffer>> free_;
+    std::size_t lent_ = 0;
+};
+
+}  // namespace enduring::http

@@ -1,0 +1,25 @@
+// Limits of HTTP sessions. Pure.
+#pragma once
+
+#include <cstdint>
+
+#include "http/parser.hpp"
+
+namespace enduring::http {
+
+struct Limits {
+    HeadLimits head{};
+    std::uint64_t content_bytes_max = 1024 * 1024;  ///< of a request that is buffered: 413
+    /// An unread content up to this size is read and dropped to keep the connection.
+    std::uint64_t discard_bytes_max = 64 * 1024;
+    /// The N-th response of a connection closes it; 0: no limit.
+    std::uint32_t requests_max = 1000;
+    /// Answers that may wait to be sent before the connection's further input waits.
+    std::uint32_t pipelined_max = 64;
+    /// Bytes of output that may wait before the connection's further input waits.
+    std::uint64_t output_bytes_max = 64 * 1024;
+    /// Input that is kept while it waits; beyond it nothing more is received.
+    std::uint64_t held_bytes_max = 16 * 1024;
+};
+
+}  // namespace enduring::http

@@ -1,0 +1,36 @@
+// Everything that a user can set on a server.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/address.hpp"
+#include "core/lifecycle.hpp"
+#include "http/limits.hpp"
+
+namespace enduring::http {
+
+struct Options {
+    /// Where to listen; empty: every address, port 8080.
+    std::vector<core::Address> listen{};
+    /// Worker threads; 0: as many as the processors and the control group's quota keep busy.
+    std::uint32_t workers = 0;
+    /// Bind each worker to a processor.
+    bool pin = false;
+    /// Connections that may wait to be accepted, as of listen(2).
+    std::uint32_t backlog = 4096;
+    /// Receive buffers of each worker: a power of two, at most 32768.
+    std::uint32_t receive_buffers = 2048;
+    /// Bytes of each receive buffer.
+    std::uint32_t receive_buffer_bytes = 4096;
+    /// Submission entries of each ring: a power of two.
+    std::uint32_t ring_entries = 4096;
+    /// Connections of all workers together; 0: as many as the descriptor limit allows.
+    std::uint32_t connections_max = 0;
+    /// How long running exchanges may take to finish when the server stops.
+    std::uint64_t drain_timeout_ms = 30'000;
+    core::TimeLimits times{};
+    Limits http{};
+};
+
+}  // namespace enduring::http

@@ -1,0 +1,230 @@
+#include "http/parser.hpp"
+
+#include <llhttp.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+#include "http/text.hpp"
+
+namespace enduring::http {
+
+namespace {
+
+// What the callbacks work on during one call of parse().
+struct Work {
+    RequestHead* head;
+    const char* base;
+    const HeadLimits* limits;
+    Status refusal = Status::ok;
+
+    [[nodiscard]] std::uint32_t offset_of(const char* at) const noexcept {
+        return static_cast<std::uint32_t>(at - base);
+    }
+};
+
+Work& work_of(llhttp_t* parser) noexcept { return *static_cast<Work*>(parser->data); }
+
+// A span that was cut by the end of the bytes comes in pieces that follow each other.
+void put(Span& span, std::uint32_t offset, std::size_t size) noexcept {
+    if (span.size == 0) {
+        span.offset = offset;
+    }
+    span.size += static_cast<std::uint32_t>(size);
+}
+
+int refuse(Work& work, Status status) noexcept {
+    work.refusal = status;
+    return HPE_USER;
+}
+
+int on_target(llhttp_t* parser, const char* at, std::size_t size) {
+    Work& work = work_of(parser);
+    put(work.head->target, work.offset_of(at), size);
+    return work.head->target.size > work.limits->target_bytes_max
+               ? refuse(work, Status::uri_too_long)
+               : 0;
+}
+
+int on_name(llhttp_t* parser, const char* at, std::size_t size) {
+    Work& work = work_of(parser);
+    // llhttp would read Content-Length, Transfer-Encoding and Connection by itself, and refuse
+    // white space that RFC 9110 §5.5 allows. The fields' meaning is framing.cpp's: here all are
+    // alike.
+    parser->header_state = 0;
+    auto& fields = work.head->fields;
+    const std::uint32_t offset = work.offset_of(at);
+    // Between the names of two fields there is at least a colon and a line's end.
+    if (!fields.empty() && fields.back().name.end() == offset) {
+        put(fields.back().name, offset, size);
+        return 0;
+    }
+    if (fields.size() == work.limits->fields_max) {
+        return refuse(work, Status::header_fields_too_large);
+    }
+    fields.push_back({{offset, static_cast<std::uint32_t>(size)}, {}});
+    return 0;
+}
+
+int on_value(llhttp_t* parser, const char* at, std::size_t size) {
+    Work& work = work_of(parser);
+    put(work.head->fields.back().value, work.offset_of(at), size);
+    return 0;
+}
+
+// The content is framed by us, so llhttp stops at the end of the head.
+int on_headers_complete(llhttp_t*) { return HPE_PAUSED; }
+
+const llhttp_settings_t& settings() noexcept {
+    static const llhttp_settings_t made = [] {
+        llhttp_settings_t s;
+        llhttp_settings_init(&s);
+        s.on_url = on_target;
+        s.on_header_field = on_name;
+        s.on_header_value = on_value;
+        s.on_headers_complete = on_headers_complete;
+        return s;
+    }();
+    return made;
+}
+
+const llhttp_t& fresh_state() noexcept {
+    static const llhttp_t made = [] {
+        llhttp_t state;
+        llhttp_init(&state, HTTP_REQUEST, &settings());
+        return state;
+    }();
+    return made;
+}
+
+constexpr auto methods = [] {
+    std::array<Method, 64> table{};
+    table.fill(Method::other);
+    table[HTTP_GET] = Method::get;
+    table[HTTP_HEAD] = Method::head;
+    table[HTTP_POST] = Method::post;
+    table[HTTP_PUT] = Method::put;
+    table[HTTP_DELETE] = Method::delete_;
+    table[HTTP_OPTIONS] = Method::options;
+    table[HTTP_PATCH] = Method::patch;
+    table[HTTP_TRACE] = Method::trace;
+    table[HTTP_CONNECT] = Method::connect;
+    return table;
+}();
+
+// No registered method is near this long; what is longer is no method but noise.
+constexpr std::size_t method_bytes_max = 64;
+// "HTTP/1.1" and a line's end.
+constexpr std::size_t version_bytes_max = 10;
+
+std::string_view request_line_of(const char* base, std::uint32_t size) noexcept {
+    std::string_view line(base, size);
+    const std::size_t begin = line.find_first_not_of("\r\n");
+    line.remove_prefix(begin == std::string_view::npos ? line.size() : begin);
+    return line;
+}
+
+// What a method that llhttp does not know deserves: 501 if it is a token, else 400; nothing as long
+// as the bytes do not tell.
+std::optional<Status> judge_method(std::string_view line) noexcept {
+    const std::string_view start = line.substr(0, method_bytes_max + 1);
+    const std::size_t space = start.find(' ');
+    const std::string_view method = start.substr(0, space);
+    if (!is_token(method) || method.size() > method_bytes_max) {
+        return Status::bad_request;
+    }
+    return space == std::string_view::npos ? std::nullopt : std::optional(Status::not_implemented);
+}
+
+// What a version that llhttp does not accept deserves: 505 if it is well formed, else 400.
+std::optional<Status> judge_version(std::string_view line) noexcept {
+    const std::size_t first = line.find(' ');
+    const std::size_t second = line.find(' ', first + 1);
+    const std::string_view version = line.substr(second + 1, version_bytes_max);
+    constexpr std::string_view form = "HTTP/d.d\r\n";
+    for (std::size_t i = 0; i < version.size(); ++i) {
+        if (form[i] == 'd' ? !is_digit(version[i]) : version[i] != form[i]) {
+            return Status::bad_request;
+        }
+    }
+    return version.size() < form.size() ? std::nullopt
+                                        : std::optional(Status::version_not_supported);
+}
+
+}  // namespace
+
+void HeadParser::start() noexcept {
+    static_assert(sizeof(llhttp_t) <= state_bytes && alignof(llhttp_t) <= 8);
+    std::memcpy(state_, &fresh_state(), sizeof(llhttp_t));
+    parsed_ = 0;
+    error_ = 0;
+}
+
+HeadParser::Outcome HeadParser::parse(RequestHead& head, const char* base, std::uint32_t size,
+                                      const HeadLimits& limits) {
+    using Kind = Outcome::Kind;
+    const std::uint32_t end = std::min(size, limits.head_bytes_max);
+    if (error_ != 0) {
+        return judge_error(base, end, limits);
+    }
+    auto* state = reinterpret_cast<llhttp_t*>(state_);
+    Work work{&head, base, &limits};
+    state->data = &work;
+    const llhttp_errno_t error = llhttp_execute(state, base + parsed_, end - parsed_);
+    if (error == HPE_OK) {
+        parsed_ = end;
+        return end == limits.head_bytes_max
+                   ? Outcome{Kind::refused, Status::header_fields_too_large, 0}
+                   : Outcome{Kind::incomplete};
+    }
+    parsed_ = static_cast<std::uint32_t>(llhttp_get_error_pos(state) - base);
+    if (error == HPE_PAUSED) {
+        if (state->http_major != 1) {
+            return {Kind::refused, Status::version_not_supported, 0};
+        }
+        // llhttp passes over several spaces; RFC 9112 §3 has one on each side of the target.
+        const Span& target = head.target;
+        if (base[target.offset - 2] == ' ' || base[target.end() + 1] == ' ') {
+            return {Kind::refused, Status::bad_request, 0};
+        }
+        head.method = methods[state->method];
+        head.minor_version = state->http_minor;
+        return {Kind::complete, Status::ok, parsed_};
+    }
+    if (error == HPE_USER) {
+        return {Kind::refused, work.refusal, 0};
+    }
+    error_ = error;
+    return judge_error(base, end, limits);
+}
+
+// parsed_ is where llhttp stopped. A target that is too long is too long whatever follows it; for
+// the rest see the functions above.
+HeadParser::Outcome HeadParser::judge_error(const char* base, std::uint32_t size,
+                                            const HeadLimits& limits) {
+    using Kind = Outcome::Kind;
+    const std::string_view line = request_line_of(base, size);
+    std::optional<Status> verdict = Status::bad_request;
+    if (error_ == HPE_INVALID_METHOD) {
+        verdict = judge_method(line);
+    } else if (error_ == HPE_INVALID_VERSION) {
+        verdict = judge_version(line);
+    } else if (error_ == HPE_PAUSED_H2_UPGRADE) {
+        verdict = Status::version_not_supported;
+    } else if (error_ == HPE_INVALID_URL) {
+        const auto target = static_cast<std::uint32_t>(line.data() - base + line.find(' ') + 1);
+        if (parsed_ > target && parsed_ - target > limits.target_bytes_max) {
+            verdict = Status::uri_too_long;
+        }
+    }
+    if (!verdict) {
+        return size == limits.head_bytes_max ? Outcome{Kind::refused, Status::bad_request, 0}
+                                             : Outcome{Kind::incomplete};
+    }
+    return {Kind::refused, *verdict, 0};
+}
+
+}  // namespace enduring::http

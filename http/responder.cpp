@@ -1,0 +1,38 @@
+#include "http/responder.hpp"
+
+#include "core/check.hpp"
+
+namespace enduring::http {
+
+Responder& Responder::operator=(Responder&& other) noexcept {
+    if (this != &other) {
+        const Responder dropped(std::move(*this));
+        exchanges_ = std::exchange(other.exchanges_, nullptr);
+        connection_ = other.connection_;
+        number_ = other.number_;
+    }
+    return *this;
+}
+
+Responder::~Responder() {
+    if (exchanges_ != nullptr) {
+        send(Status::internal_server_error, "text/plain", "500 Internal Server Error\n");
+    }
+}
+
+void Responder::send(Response&& response) {
+    ENDURING_CHECK(exchanges_ != nullptr, "a request was answered twice");
+    std::exchange(exchanges_, nullptr)->answer(connection_, number_, std::move(response));
+}
+
+void Responder::send(Status status, std::string_view content_type, std::string_view content) {
+    Response response(status);
+    response.content_type(content_type).content(content);
+    send(std::move(response));
+}
+
+bool Responder::alive() const noexcept {
+    return exchanges_ != nullptr && exchanges_->is_waiting(connection_, number_);
+}
+
+}  // namespace enduring::http

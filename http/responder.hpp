@@ -1,0 +1,56 @@
+// The right and duty to answer one request: now, or later from the same worker. Pure.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "core/host.hpp"
+#include "http/response.hpp"
+
+namespace enduring::http {
+
+class Exchanges;
+
+/// Given to a handler with each request. Answer before the handler returns, or move the responder
+/// away and answer later: in the thread of the worker that called the handler, and not after its
+/// server has gone. If the connection has gone meanwhile, answering does nothing; alive() tells. A
+/// responder that is destroyed unanswered answers 500. Not thread-safe.
+class Responder {
+  public:
+    Responder(Exchanges& exchanges, core::ConnectionId connection, std::uint32_t number) noexcept
+        : exchanges_(&exchanges), connection_(connection), number_(number) {}
+    Responder(Responder&& other) noexcept
+        : exchanges_(std::exchange(other.exchanges_, nullptr)),
+          connection_(other.connection_),
+          number_(other.number_) {}
+    Responder& operator=(Responder&& other) noexcept;
+    ~Responder();
+
+    /// Answers. Once; a second answer is a bug and aborts.
+    void send(Response&& response);
+    /// Answers with a text.
+    void send(Status status, std::string_view content_type, std::string_view content);
+
+    /// The client still waits for this answer.
+    [[nodiscard]] bool alive() const noexcept;
+
+  private:
+    Exchanges* exchanges_;
+    core::ConnectionId connection_;
+    std::uint32_t number_;
+};
+
+/// Where a worker's answers go; implemented by the service.
+class Exchanges {
+  public:
+    /// Takes the answer to the number-th request of that connection, if it is still waited for.
+    virtual void answer(core::ConnectionId connection, std::uint32_t number,
+                        Response&& response) = 0;
+    [[nodiscard]] virtual bool is_waiting(core::ConnectionId connection,
+                                          std::uint32_t number) const noexcept = 0;
+
+  protected:
+    ~Exchanges() = default;
+};
+
+}  // namespace enduring::http

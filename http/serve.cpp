@@ -1,0 +1,121 @@
+#include "http/serve.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <future>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "http/server.hpp"
+
+namespace enduring::http {
+
+namespace {
+
+constexpr long drain_poll_ns = 20'000'000;
+
+int report_failure(const core::Error& error) {
+    fmt::print(stderr, "enduring: {}\n", error.what);
+    if (!error.remedy.empty()) {
+        fmt::print(stderr, "enduring: what to do: {}\n", error.remedy);
+    }
+    return 1;
+}
+
+std::string url_of(const core::Address& address) {
+    switch (address.kind) {
+        case core::Address::Kind::unix:
+            return address.text();
+        case core::Address::Kind::any:
+            return fmt::format("http://127.0.0.1:{}/ (and every other address of this machine)",
+                               address.port);
+        case core::Address::Kind::host:
+            break;
+    }
+    return fmt::format("http://{}/", address.text());
+}
+
+void print_report(const Server& server) {
+    for (const std::string& line : server.report()) {
+        fmt::print("enduring: {}\n", line);
+    }
+}
+
+sigset_t ending_signals() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    return signals;
+}
+
+// Waits for the drain to end; a further signal cuts it short.
+Server::Outcome wait_for_end(Server& server, const sigset_t& signals) {
+    std::future<Server::Outcome> outcome =
+        std::async(std::launch::async, [&server] { return server.wait(); });
+    const timespec pause{0, drain_poll_ns};
+    while (outcome.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+        if (sigtimedwait(&signals, nullptr, &pause) > 0) {
+            server.drain();
+        }
+    }
+    return outcome.get();
+}
+
+}  // namespace
+
+int serve(const Options& options, Router router) {
+    const sigset_t signals = ending_signals();
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    auto created = Server::create(options, std::move(router));
+    if (!created) {
+        return report_failure(created.error());
+    }
+    Server& server = **created;
+    print_report(server);
+    if (auto started = server.start(); !started) {
+        return report_failure(started.error());
+    }
+    for (const core::Address& address : server.addresses()) {
+        fmt::print("enduring: serving {}\n", url_of(address));
+    }
+    std::fflush(stdout);
+    while (sigwaitinfo(&signals, nullptr) < 0) {
+        // Interrupted by a stop and continue; nothing to do.
+    }
+    fmt::print("enduring: draining, for at most {} s\n", options.drain_timeout_ms / 1000);
+    std::fflush(stdout);
+    server.drain();
+    const Server::Outcome outcome = wait_for_end(server, signals);
+    fmt::print("enduring: stopped after {} connections; {} were cut at the end of the drain\n",
+               outcome.counters.accepted, outcome.aborted);
+    if (outcome.buffers_lent + outcome.inputs_lent + outcome.blocks_lent + outcome.chunks_lent !=
+        0) {
+        fmt::print(stderr,
+                   "enduring: bug: not given back: {} receive buffers, {} input buffers, {} output "
+                   "blocks, {} file chunks\n",
+                   outcome.buffers_lent, outcome.inputs_lent, outcome.blocks_lent,
+                   outcome.chunks_lent);
+        return 1;
+    }
+    return outcome.aborted == 0 ? 0 : 1;
+}
+
+int check(const Options& options, Router router) {
+    auto created = Server::create(options, std::move(router));
+    if (!created) {
+        return report_failure(created.error());
+    }
+    print_report(**created);
+    for (const core::Address& address : (*created)->addresses()) {
+        fmt::print("enduring: would serve {}\n", url_of(address));
+    }
+    fmt::print("enduring: the configuration is good\n");
+    return 0;
+}
+
+}  // namespace enduring::http

@@ -1,0 +1,225 @@
+#include "http/server.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "core/balance.hpp"
+#include "core/limits.hpp"
+#include "core/listener.hpp"
+#include "core/messenger.hpp"
+#include "core/worker.hpp"
+#include "http/service.hpp"
+
+namespace enduring::http {
+
+namespace {
+
+using Worker = core::Worker<Service>;
+
+// Descriptors for rings, listeners, standard streams, and files being served.
+constexpr std::uint64_t spare_descriptors = 256;
+constexpr std::uint64_t spare_descriptors_min = 64;
+
+std::int64_t wall_clock_ms() {
+    using namespace std::chrono;
+    return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+void add(core::Counters& sum, const core::Counters& one) {
+    sum.accepted += one.accepted;
+    sum.handed_over += one.handed_over;
+    sum.accept_errors += one.accept_errors;
+    sum.refused += one.refused;
+    sum.turns += one.turns;
+    sum.completions += one.completions;
+    sum.late_completions += one.late_completions;
+    sum.starvations += one.starvations;
+    sum.submit_errors += one.submit_errors;
+    sum.bytes_received += one.bytes_received;
+    sum.bytes_sent += one.bytes_sent;
+    for (std::size_t i = 0; i < sum.closed.size(); ++i) {
+        sum.closed[i] += one.closed[i];
+    }
+}
+
+core::Result<unsigned> decide_workers(const Options& options, std::vector<std::string>& report) {
+    if (options.workers != 0) {
+        report.push_back(fmt::format("workers: {}, as asked", options.workers));
+        return options.workers;
+    }
+    const core::Processors processors = core::find_processors();
+    const unsigned workers = processors.workers();
+    report.push_back(processors.quota
+                         ? fmt::format("workers: {} (processors {}, control group's quota {:.2f})",
+                                       workers, processors.affine, *processors.quota)
+                         : fmt::format("workers: {} (processors {})", workers, processors.affine));
+    return workers;
+}
+
+// A connection needs one descriptor, and a second one while it is sent a file.
+core::Result<std::uint32_t> decide_connections(const Options& options,
+                                               std::vector<std::string>& report) {
+    const std::uint64_t descriptors = core::raise_descriptor_limit();
+    if (descriptors < spare_descriptors_min * 2) {
+        return core::fail(fmt::format("the limit of {} open files is too low", descriptors),
+                          "raise it to 1024 or more (ulimit -n, LimitNOFILE=, --ulimit nofile=)");
+    }
+    const std::uint64_t spare = std::min(spare_descriptors, descriptors / 4);
+    const std::uint64_t possible = std::min<std::uint64_t>(descriptors - spare, core::slot_limit);
+    if (options.connections_max > possible) {
+        return core::fail(
+            fmt::format("--max-connections {} needs more than the {} open files that this process "
+                        "may have",
+                        options.connections_max, descriptors),
+            fmt::format("raise the limit (ulimit -n, LimitNOFILE=, --ulimit nofile=) or ask for at "
+                        "most {}",
+                        possible));
+    }
+    const auto connections = options.connections_max != 0 ? options.connections_max
+                                                          : static_cast<std::uint32_t>(possible);
+    report.push_back(
+        fmt::format("connections: at most {} (open files: {})", connections, descriptors));
+    return connections;
+}
+
+}  // namespace
+
+struct Server::Parts {
+    Options options;
+    Router router;
+    std::vector<core::Listener> listeners;
+    std::unique_ptr<core::Balance> balance;
+    std::unique_ptr<core::Messenger> messenger;
+    std::vector<std::unique_ptr<Worker>> workers;
+    bool started = false;
+    bool waited = false;
+};
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+core::Result<std::unique_ptr<Server>> Server::create(const Options& options, Router router) {
+    std::unique_ptr<Server> server(new Server(std::make_unique<Parts>()));
+    Parts& parts = *server->parts_;
+    std::vector<std::string>& report = server->report_;
+    parts.options = options;
+    parts.router = std::move(router);
+    const auto workers = decide_workers(options, report);
+    if (!workers) {
+        return std::unexpected(workers.error());
+    }
+    const auto connections = decide_connections(options, report);
+    if (!connections) {
+        return std::unexpected(connections.error());
+    }
+    core::WorkerOptions worker_options;
+    worker_options.ring.entries = options.ring_entries;
+    worker_options.ring.completion_entries = options.ring_entries * 4;
+    worker_options.receive_buffers = options.receive_buffers;
+    worker_options.receive_buffer_bytes = options.receive_buffer_bytes;
+    worker_options.pin = options.pin;
+    std::vector<int> rings;
+    for (unsigned i = 0; i < *workers; ++i) {
+        auto worker = Worker::create(worker_options);
+        if (!worker) {
+            return std::unexpected(worker.error());
+        }
+        rings.push_back((*worker)->ring_descriptor());
+        parts.workers.push_back(std::move(*worker));
+    }
+    auto messenger = core::Messenger::open();
+    if (!messenger) {
+        return std::unexpected(messenger.error());
+    }
+    parts.messenger = std::move(*messenger);
+    report.push_back(fmt::format("io_uring: {}", parts.workers.front()->features()));
+    report.push_back(fmt::format("receive buffers: {} of {} bytes for each worker",
+                                 options.receive_buffers, options.receive_buffer_bytes));
+    std::vector<core::Address> addresses = options.listen;
+    if (addresses.empty()) {
+        addresses.push_back(core::Address{.kind = core::Address::Kind::any, .port = 8080});
+    }
+    for (const core::Address& address : addresses) {
+        auto listener = core::Listener::open(address, *workers, static_cast<int>(options.backlog));
+        if (!listener) {
+            return std::unexpected(listener.error());
+        }
+        parts.listeners.push_back(std::move(*listener));
+    }
+    parts.balance = std::make_unique<core::Balance>(*workers);
+    for (unsigned i = 0; i < *workers; ++i) {
+        core::LoopOptions loop_options;
+        loop_options.connections_max = std::max(1U, (*connections + *workers - 1) / *workers);
+        loop_options.times = options.times;
+        loop_options.drain_timeout_ms = options.drain_timeout_ms;
+        loop_options.neighbours = {i, parts.balance.get(), rings};
+        parts.workers[i]->prepare(
+            std::make_unique<Service>(parts.router, options.http, wall_clock_ms),
+            std::move(loop_options));
+    }
+    return server;
+}
+
+Server::~Server() {
+    if (parts_->started && !parts_->waited) {
+        drain();
+        wait();
+    }
+}
+
+core::Result<void> Server::start() {
+    parts_->started = true;
+    core::Result<void> result;
+    for (unsigned i = 0; i < parts_->workers.size(); ++i) {
+        for (core::Listener& listener : parts_->listeners) {
+            if (const int descriptor = listener.take(i); result && descriptor >= 0) {
+                parts_->workers[i]->loop().add_listener(descriptor);
+            }
+        }
+        if (result) {
+            result = parts_->workers[i]->start();
+        }
+        if (!result) {
+            // The others must not wait for it when they end.
+            parts_->balance->stop_accepting();
+        }
+    }
+    return result;
+}
+
+void Server::drain() {
+    for (const auto& worker : parts_->workers) {
+        parts_->messenger->post(worker->ring_descriptor(),
+                                core::Token{core::Operation::command, 0, 0},
+                                static_cast<std::int32_t>(core::Command::drain));
+    }
+}
+
+Server::Outcome Server::wait() {
+    Outcome outcome;
+    for (const auto& worker : parts_->workers) {
+        worker->join();
+    }
+    for (const auto& worker : parts_->workers) {
+        outcome.aborted += worker->loop().server().aborted();
+        add(outcome.counters, worker->loop().counters());
+        outcome.buffers_lent += worker->buffers().lent();
+        outcome.inputs_lent += worker->protocol().inputs().lent();
+        outcome.blocks_lent += worker->loop().blocks().lent();
+        outcome.chunks_lent += worker->loop().chunks_lent();
+    }
+    parts_->waited = true;
+    return outcome;
+}
+
+std::vector<core::Address> Server::addresses() const {
+    std::vector<core::Address> addresses;
+    for (const core::Listener& listener : parts_->listeners) {
+        addresses.push_back(listener.address());
+    }
+    return addresses;
+}
+
+}  // namespace enduring::http

@@ -1,0 +1,63 @@
+// The server: options and routes in, a running set of workers out.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/address.hpp"
+#include "core/counters.hpp"
+#include "core/result.hpp"
+#include "http/options.hpp"
+#include "http/router.hpp"
+
+namespace enduring::http {
+
+/// Made, started, drained, waited for. The functions may be called from any thread, one at a time;
+/// drain() also while another thread is in wait().
+class Server {
+  public:
+    /// Takes everything that the server needs: rings, memory, sockets. It listens from now on, and
+    /// answers from start() on. The error says what is missing and what to do about it.
+    static core::Result<std::unique_ptr<Server>> create(const Options& options, Router router);
+
+    /// Drains and waits, if that has not been done.
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    /// Starts the workers' threads.
+    core::Result<void> start();
+
+    /// Stops listening, closes idle connections, lets running exchanges finish, within
+    /// Options::drain_timeout_ms. A second call ends what is left at once.
+    void drain();
+
+    /// What the server did, once it has ended.
+    struct Outcome {
+        std::uint32_t aborted = 0;  ///< connections that were cut because the drain took too long
+        core::Counters counters{};  ///< of all workers together
+        /// What was lent and had not come back; zeros but for a bug.
+        std::uint64_t buffers_lent = 0;
+        std::uint64_t inputs_lent = 0;
+        std::uint64_t blocks_lent = 0;
+        std::uint64_t chunks_lent = 0;
+    };
+    /// Waits until a drain has ended.
+    Outcome wait();
+
+    /// Where it listens: a port 0 is replaced by the one that the system chose.
+    [[nodiscard]] std::vector<core::Address> addresses() const;
+    /// What was decided at the start, a line each.
+    [[nodiscard]] const std::vector<std::string>& report() const noexcept { return report_; }
+
+  private:
+    struct Parts;
+    explicit Server(std::unique_ptr<Parts> parts);
+
+    std::unique_ptr<Parts> parts_;
+    std::vector<std::string> report_;
+};
+
+}  // namespace enduring::http

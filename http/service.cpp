@@ -1,0 +1,56 @@
+#include "http/service.hpp"
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "http/date.hpp"
+
+namespace enduring::http {
+
+Response error_response(Status status) {
+    // "404 Not Found" LF for each code, from the status line without its version and line's end.
+    static const auto texts = [] {
+        std::array<std::string, 200> made;
+        for (unsigned code = 400; code < 600; ++code) {
+            std::string_view line = status_line(static_cast<Status>(code));
+            line.remove_prefix(std::string_view("HTTP/1.1 ").size());
+            line.remove_suffix(2);
+            made[code - 400] = std::string(line) + "\n";
+        }
+        return made;
+    }();
+    Response response(status);
+    response.content_type("text/plain").content(std::string_view(texts.at(code_of(status) - 400)));
+    return response;
+}
+
+Service::Service(const Router& router, const Limits& limits, WallClock wall_clock)
+    : router_(router), limits_(limits), wall_clock_(wall_clock) {
+    head_.fields.reserve(limits.head.fields_max);
+}
+
+void Service::answer(core::ConnectionId connection, std::uint32_t number, Response&& response) {
+    const auto access = host_->find(connection);
+    if (access.session == nullptr || !access.session->is_waiting(number)) {
+        return;
+    }
+    if (access.session->answer(*this, *access.output, std::move(response))) {
+        host_->wake(connection);
+    }
+}
+
+bool Service::is_waiting(core::ConnectionId connection, std::uint32_t number) const noexcept {
+    const auto access = host_->find(connection);
+    return access.session != nullptr && access.session->is_waiting(number);
+}
+
+// The field is made once a second, at the first turn after the second has changed. The wall clock
+// may be set: then the next second shows it.
+void Service::renew_date(std::uint64_t now_ms) {
+    const std::int64_t wall_ms = wall_clock_();
+    date_field_ = "Date: " + format_date(wall_ms / 1000) + "\r\n";
+    date_until_ms_ = now_ms + static_cast<std::uint64_t>(1000 - wall_ms % 1000);
+}
+
+}  // namespace enduring::http

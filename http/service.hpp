@@ -1,0 +1,93 @@
+// What all sessions of a worker share: limits, routes, the current date, memory to borrow. Pure. It
+// is the protocol that the loop drives. Not thread-safe; one per worker.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/host.hpp"
+#include "http/input_buffer.hpp"
+#include "http/limits.hpp"
+#include "http/parser.hpp"
+#include "http/request_head.hpp"
+#include "http/responder.hpp"
+#include "http/router.hpp"
+#include "http/session.hpp"
+
+namespace enduring::http {
+
+/// "404 Not Found" as text, for answers that no handler gives.
+[[nodiscard]] Response error_response(Status status);
+
+class Service final : public Exchanges {
+  public:
+    using Session = http::Session;
+    /// Wall-clock time in milliseconds since 1970.
+    using WallClock = std::int64_t (*)();
+
+    /// The router must outlive the service and not change.
+    Service(const Router& router, const Limits& limits, WallClock wall_clock);
+
+    // core::Protocol
+    void attach(core::Host<Session>* host) noexcept { host_ = host; }
+    void begin_turn(std::uint64_t now_ms) {
+        if (now_ms >= date_until_ms_) {
+            renew_date(now_ms);
+        }
+    }
+    void open(Session& session, core::ConnectionId id) { session.open(id); }
+    core::Progress receive(Session& session, core::SendQueue& output, std::span<const char> bytes) {
+        return session.receive(*this, output, {bytes.data(), bytes.size()});
+    }
+    core::Progress resume(Session& session, core::SendQueue& output) {
+        return session.resume(*this, output);
+    }
+    core::Progress finish_input(Session& session, core::SendQueue& output) {
+        return session.finish_input(*this, output);
+    }
+    core::Progress time_out(Session& session, core::SendQueue& output) {
+        return session.time_out(*this, output);
+    }
+    void retire(Session& session) noexcept { session.retire(); }
+    void close(Session& session) { session.close(*this); }
+
+    // Exchanges
+    void answer(core::ConnectionId connection, std::uint32_t number, Response&& response) override;
+    [[nodiscard]] bool is_waiting(core::ConnectionId connection,
+                                  std::uint32_t number) const noexcept override;
+
+    // For sessions
+    [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
+    [[nodiscard]] const Router& router() const noexcept { return router_; }
+    [[nodiscard]] core::BlockPool& blocks() noexcept { return host_->blocks(); }
+    [[nodiscard]] InputBufferPool& inputs() noexcept { return inputs_; }
+    /// "Date: …" CRLF
+    [[nodiscard]] std::string_view date_field() const noexcept { return date_field_; }
+    /// Scratch for heads that are parsed where they arrived.
+    [[nodiscard]] RequestHead& head() noexcept { return head_; }
+    [[nodiscard]] HeadParser& parser() noexcept { return parser_; }
+    [[nodiscard]] Router::Match& match() noexcept { return match_; }
+    void on_handler_threw() noexcept { ++handlers_threw_; }
+
+    /// Handlers that ended with an exception.
+    [[nodiscard]] std::uint64_t handlers_threw() const noexcept { return handlers_threw_; }
+
+  private:
+    void renew_date(std::uint64_t now_ms);
+
+    const Router& router_;
+    Limits limits_;
+    WallClock wall_clock_;
+    core::Host<Session>* host_ = nullptr;
+    InputBufferPool inputs_;
+    RequestHead head_;
+    HeadParser parser_;
+    Router::Match match_;
+    std::string date_field_;
+    std::uint64_t date_until_ms_ = 0;
+    std::uint64_t handlers_threw_ = 0;
+};
+
+}  // namespace enduring::http

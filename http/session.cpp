@@ -1,0 +1,442 @@
+#include "http/session.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/check.hpp"
+#include "http/service.hpp"
+#include "http/writer.hpp"
+
+namespace enduring::http {
+
+using core::Need;
+using core::Progress;
+using core::Reason;
+
+// ---- what the loop calls -----------------------------------------------------------------------
+
+Progress Session::receive(Service& service, core::SendQueue& output, std::string_view bytes) {
+    if (state_ == State::answer || stalled_) {
+        keep(service, bytes);
+        return progress(service);
+    }
+    return run(service, output, bytes);
+}
+
+Progress Session::resume(Service& service, core::SendQueue& output) {
+    stalled_ = stalled_ && output.size_bytes() > 0;
+    if (state_ == State::answer || stalled_) {
+        return progress(service);
+    }
+    return run(service, output, {});
+}
+
+Progress Session::finish_input(Service& service, core::SendQueue& output) {
+    input_finished_ = true;
+    return resume(service, output);
+}
+
+Progress Session::time_out(Service& service, core::SendQueue& output) {
+    // The lifecycle has given the reason already.
+    if (state_ == State::head) {
+        forget_request();
+    }
+    refuse(service, output,
+           state_ == State::answer ? Status::service_unavailable : Status::request_timeout,
+           Reason::protocol_error);
+    give_input_back(service);
+    return progress(service);
+}
+
+void Session::close(Service& service) {
+    state_ = State::ended;
+    give_input_back(service);
+}
+
+bool Session::answer(Service& service, core::SendQueue& output, Response&& response) {
+    write(service, output, std::move(response));
+    return !in_handler_;
+}
+
+// ---- the way of the bytes ----------------------------------------------------------------------
+
+// Takes messages as long as there are bytes, room in the output, and answers.
+Progress Session::run(Service& service, core::SendQueue& output, std::string_view fresh) {
+    if (output.size_bytes() == 0) {
+        answers_unsent_ = 0;
+    }
+    bool go_on = true;
+    while (go_on) {
+        switch (state_) {
+            case State::head:
+                go_on = take_head(service, output, fresh);
+                break;
+            case State::content:
+                go_on = take_content(service, output, fresh);
+                break;
+            case State::answer:
+            case State::ended:
+                go_on = false;
+                break;
+        }
+    }
+    if (state_ != State::ended && !fresh.empty()) {
+        keep(service, fresh);
+    }
+    if (input_finished_ && !stalled_ && state_ != State::answer && state_ != State::ended) {
+        // The last request is incomplete, or there is none.
+        if (state_ == State::content || has_pending()) {
+            if (state_ == State::head) {
+                forget_request();
+            }
+            refuse(service, output, Status::bad_request, Reason::peer_truncated);
+        } else {
+            end(Reason::peer);
+        }
+    }
+    if (state_ == State::ended || (state_ == State::head && !has_pending())) {
+        give_input_back(service);
+    }
+    Progress result = progress(service);
+    result.new_message = new_message_;
+    new_message_ = false;
+    return result;
+}
+
+// Bytes that were kept come before those that have just arrived.
+std::string_view Session::source(std::string_view fresh) const noexcept {
+    return has_pending() ? input_->unconsumed() : fresh;
+}
+
+void Session::consume(std::string_view& fresh, std::size_t bytes) noexcept {
+    if (has_pending()) {
+        input_->consumed += bytes;
+    } else {
+        fresh.remove_prefix(bytes);
+    }
+}
+
+void Session::keep(Service& service, std::string_view bytes) {
+    if (input_ == nullptr) {
+        input_ = service.inputs().take();
+    }
+    input_->append(bytes);
+}
+
+void Session::give_input_back(Service& service) {
+    if (input_ != nullptr) {
+        service.inputs().give(std::move(input_));
+    }
+}
+
+// False when nothing more can be done now.
+bool Session::take_head(Service& service, core::SendQueue& output, std::string_view& fresh) {
+    if (has_pending() && !fresh.empty()) {
+        input_->append(std::exchange(fresh, {}));
+    }
+    const bool in_place = !has_pending();
+    const std::string_view bytes = source(fresh);
+    if (bytes.empty()) {
+        return false;
+    }
+    const Limits& limits = service.limits();
+    if (answers_unsent_ >= limits.pipelined_max || output.size_bytes() >= limits.output_bytes_max) {
+        stalled_ = true;
+        return false;
+    }
+    RequestHead& head = in_place ? service.head() : input_->head;
+    HeadParser& parser = in_place ? service.parser() : input_->parser;
+    if (in_place) {
+        head.clear();
+        parser.start();
+    }
+    const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(bytes.size(), ~0U));
+    const HeadParser::Outcome outcome = parser.parse(head, bytes.data(), size, limits.head);
+    switch (outcome.kind) {
+        case HeadParser::Outcome::Kind::incomplete:
+            if (in_place) {
+                keep(service, std::exchange(fresh, {}));
+                input_->parser = parser;
+                std::swap(input_->head, head);
+            }
+            return false;
+        case HeadParser::Outcome::Kind::refused:
+            forget_request();
+            refuse(service, output, outcome.status, Reason::protocol_error);
+            return false;
+        case HeadParser::Outcome::Kind::complete:
+            begin_exchange(service, output, Received{head, bytes.data(), outcome.size}, fresh);
+            return true;
+    }
+    return false;
+}
+
+void Session::begin_exchange(Service& service, core::SendQueue& output, const Received& received,
+                             std::string_view& fresh) {
+    const Framing framing = frame(received.head, received.base);
+    ++requests_;
+    new_message_ = true;
+    head_only_ = received.head.method == Method::head;
+    old_version_ = received.head.minor_version == 0;
+    persistent_ = framing.persistent;
+    if (framing.refusal != Status::ok) {
+        refuse(service, output, framing.refusal, Reason::protocol_error);
+        return;
+    }
+    Router::Match& match = service.match();
+    service.router().find(received.head.method, framing.path, match);
+    if (framing.content != Framing::Content::none) {
+        begin_content(service, output, received, framing, match, fresh);
+        return;
+    }
+    // The handler's views point into the bytes, which stay until they are consumed.
+    const Request request(received.head, received.base, framing, {}, match.used_parameters());
+    dispatch(service, output, request, match);
+    consume(fresh, received.size);
+    if (input_ != nullptr) {
+        input_->head.clear();
+        input_->parser.start();
+    }
+}
+
+void Session::begin_content(Service& service, core::SendQueue& output, const Received& received,
+                            const Framing& framing, const Router::Match& match,
+                            std::string_view& fresh) {
+    const Limits& limits = service.limits();
+    const bool sized = framing.content == Framing::Content::sized;
+    const std::string_view behind = source(fresh).substr(received.size);
+    buffered_ = match.kind == Router::Match::Kind::found && match.mode == ContentMode::buffered;
+    if (buffered_ && sized && framing.content_bytes > limits.content_bytes_max) {
+        refuse(service, output, Status::content_too_large, Reason::protocol_error);
+        return;
+    }
+    const auto answer_now = [&](std::string_view content) {
+        const Request request(received.head, received.base, framing, content,
+                              match.used_parameters());
+        dispatch(service, output, request, match);
+    };
+    // A content that nobody wants and that is large, or whose client waits to be asked for it, is
+    // not read: the answer says that the connection ends.
+    if (!buffered_ && ((sized && framing.content_bytes > limits.discard_bytes_max) ||
+                       (framing.expects_continue && behind.empty()))) {
+        persistent_ = false;
+        answer_now({});
+        consume(fresh, received.size);
+        return;
+    }
+    if (sized && behind.size() >= framing.content_bytes) {
+        const auto size = static_cast<std::size_t>(framing.content_bytes);
+        answer_now(buffered_ ? behind.substr(0, size) : std::string_view());
+        consume(fresh, received.size + size);
+        if (input_ != nullptr) {
+            input_->head.clear();
+            input_->parser.start();
+        }
+        return;
+    }
+    if (framing.expects_continue && behind.empty()) {
+        write_continue(output, service.blocks());
+    }
+    // The head must outlive the buffer that it lies in.
+    const bool in_place = !has_pending();
+    if (input_ == nullptr) {
+        input_ = service.inputs().take();
+    }
+    input_->head_bytes.assign(received.base, received.size);
+    if (in_place) {
+        std::swap(input_->head, service.head());
+    }
+    consume(fresh, received.size);
+    input_->framing = frame(input_->head, input_->head_bytes.data());
+    service.router().find(input_->head.method, input_->framing.path, input_->match);
+    is_chunked_ = !sized;
+    content_bytes_ = sized ? framing.content_bytes : 0;
+    chunked_ = ChunkedDecoder();
+    state_ = State::content;
+}
+
+bool Session::take_content(Service& service, core::SendQueue& output, std::string_view& fresh) {
+    std::string_view bytes = source(fresh);
+    if (bytes.empty()) {
+        return false;
+    }
+    const std::size_t before = bytes.size();
+    const bool go_on =
+        is_chunked_ ? take_chunked(service, output, bytes) : take_sized(service, output, bytes);
+    consume(fresh, before - bytes.size());
+    if (go_on && state_ == State::content) {
+        finish_content(service, output);
+    }
+    return go_on;
+}
+
+// True when the content has ended.
+bool Session::take_sized(Service&, core::SendQueue&, std::string_view& source) {
+    const auto size =
+        static_cast<std::size_t>(std::min<std::uint64_t>(content_bytes_, source.size()));
+    if (buffered_) {
+        input_->content.append(source.substr(0, size));
+    }
+    source.remove_prefix(size);
+    content_bytes_ -= size;
+    return content_bytes_ == 0;
+}
+
+// True when the content has ended, or is given up.
+bool Session::take_chunked(Service& service, core::SendQueue& output, std::string_view& source) {
+    const Limits& limits = service.limits();
+    for (;;) {
+        const ChunkedDecoder::Step step = chunked_.decode(source);
+        source.remove_prefix(step.taken);
+        switch (step.outcome) {
+            case ChunkedDecoder::Outcome::more:
+                return false;
+            case ChunkedDecoder::Outcome::complete:
+                return true;
+            case ChunkedDecoder::Outcome::invalid:
+                refuse(service, output, Status::bad_request, Reason::protocol_error);
+                return true;
+            case ChunkedDecoder::Outcome::content:
+                content_bytes_ += step.content.size();
+                if (buffered_ && content_bytes_ > limits.content_bytes_max) {
+                    refuse(service, output, Status::content_too_large, Reason::protocol_error);
+                    return true;
+                }
+                if (buffered_) {
+                    input_->content.append(step.content);
+                } else if (content_bytes_ > limits.discard_bytes_max) {
+                    persistent_ = false;
+                    return true;
+                }
+                break;
+        }
+    }
+}
+
+void Session::finish_content(Service& service, core::SendQueue& output) {
+    new_message_ = true;
+    const Request request(input_->head, input_->head_bytes.data(), input_->framing, input_->content,
+                          input_->match.used_parameters());
+    dispatch(service, output, request, input_->match);
+    input_->head.clear();
+    input_->parser.start();
+    input_->content.clear();
+}
+
+// ---- answers -----------------------------------------------------------------------------------
+
+void Session::dispatch(Service& service, core::SendQueue& output, const Request& request,
+                       const Router::Match& match) {
+    state_ = State::answer;
+    if (match.kind != Router::Match::Kind::found) {
+        answer_without_handler(service, output, request, match);
+        return;
+    }
+    in_handler_ = true;
+    try {
+        // If the handler throws, its responder is destroyed on the way and answers 500.
+        (*match.handler)(request, Responder(service, id_, requests_));
+    } catch (...) {
+        service.on_handler_threw();
+    }
+    in_handler_ = false;
+}
+
+void Session::answer_without_handler(Service& service, core::SendQueue& output,
+                                     const Request& request, const Router::Match& match) {
+    const Method method = request.method();
+    if (method == Method::connect) {
+        // What would follow is no HTTP: the connection cannot go on.
+        persistent_ = false;
+    }
+    if (method == Method::options && (request.path() == "*" || match.allowed != 0)) {
+        const std::string allow = Router::allow_value(
+            request.path() == "*" ? service.router().all_methods() : match.allowed);
+        write(service, output, std::move(Response(Status::no_content).field("Allow", allow)));
+        return;
+    }
+    Status status = Status::not_found;
+    std::string allow;
+    if (method == Method::other) {
+        status = Status::not_implemented;
+    } else if (method == Method::connect || method == Method::trace || match.allowed != 0) {
+        status = Status::method_not_allowed;
+        allow = Router::allow_value(match.allowed);
+    }
+    Response response = error_response(status);
+    if (!allow.empty()) {
+        response.field("Allow", allow);
+    }
+    write(service, output, std::move(response));
+}
+
+// Answers what was not understood or came too late, and ends the connection's input.
+void Session::refuse(Service& service, core::SendQueue& output, Status status, Reason reason) {
+    persistent_ = false;
+    reason_ = reason;
+    write(service, output, error_response(status));
+}
+
+void Session::write(Service& service, core::SendQueue& output, Response&& response) {
+    const Limits& limits = service.limits();
+    const bool last = limits.requests_max != 0 && requests_ >= limits.requests_max;
+    const bool closes = !persistent_ || response.closes() || retiring_ || last;
+    WriteContext context;
+    context.head_only = head_only_;
+    context.date_field = service.date_field();
+    if (closes) {
+        context.connection = WriteContext::Connection::close;
+    } else if (old_version_) {
+        context.connection = WriteContext::Connection::keep_alive;
+    }
+    Reason reason = Reason::none;
+    if (closes) {
+        reason = !persistent_        ? Reason::client_close
+                 : response.closes() ? Reason::server_close
+                 : retiring_         ? Reason::drain
+                                     : Reason::keepalive_requests;
+    }
+    write_response(output, service.blocks(), std::move(response), context);
+    ++answers_unsent_;
+    state_ = State::head;
+    if (closes) {
+        end(reason);
+    }
+}
+
+void Session::end(Reason reason) noexcept {
+    state_ = State::ended;
+    stalled_ = false;
+    if (reason_ == Reason::none) {
+        reason_ = reason;
+    }
+}
+
+Progress Session::progress(const Service& service) const noexcept {
+    Progress result;
+    switch (state_) {
+        case State::ended:
+            result.need = Need::nothing;
+            result.reason = reason_;
+            return result;
+        case State::answer:
+            result.need = Need::answer;
+            break;
+        case State::content:
+            result.need = Need::content;
+            return result;
+        case State::head:
+            if (!stalled_) {
+                result.need = has_pending() ? Need::head : Need::request;
+                return result;
+            }
+            result.need = Need::room;
+            break;
+    }
+    result.hold_input =
+        has_pending() && input_->unconsumed().size() >= service.limits().held_bytes_max;
+    return result;
+}
+
+}  // namespace enduring::http

@@ -1,0 +1,108 @@
+// One connection's HTTP/1 exchanges, in order: takes bytes, calls handlers, writes answers, decides
+// when the connection ends. Pure: no socket, no time; it is told of both. Small, since every
+// connection has one; what an incomplete message needs is borrowed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "core/host.hpp"
+#include "core/lifecycle.hpp"
+#include "core/send_queue.hpp"
+#include "http/chunked.hpp"
+#include "http/framing.hpp"
+#include "http/input_buffer.hpp"
+#include "http/response.hpp"
+#include "http/router.hpp"
+
+namespace enduring::http {
+
+class Service;
+
+/// The functions are those of core::Protocol; the service is what the worker's sessions share.
+class Session {
+  public:
+    void open(core::ConnectionId id) noexcept { id_ = id; }
+    core::Progress receive(Service& service, core::SendQueue& output, std::string_view bytes);
+    core::Progress resume(Service& service, core::SendQueue& output);
+    core::Progress finish_input(Service& service, core::SendQueue& output);
+    core::Progress time_out(Service& service, core::SendQueue& output);
+    void retire() noexcept { retiring_ = true; }
+    void close(Service& service);
+
+    /// The number-th request of this connection waits for its answer.
+    [[nodiscard]] bool is_waiting(std::uint32_t number) const noexcept {
+        return state_ == State::answer && requests_ == number;
+    }
+    /// The answer to the request that waits. True: it came later, and resume() must be called.
+    bool answer(Service& service, core::SendQueue& output, Response&& response);
+
+  private:
+    enum class State : std::uint8_t {
+        head,     // between requests, or in a head
+        content,  // in a request's content
+        answer,   // the handler has not answered yet
+        ended,    // nothing is read any more
+    };
+
+    // A complete head and where it lies.
+    struct Received {
+        const RequestHead& head;
+        const char* base;
+        std::uint32_t size;
+    };
+
+    core::Progress run(Service& service, core::SendQueue& output, std::string_view fresh);
+    bool take_head(Service& service, core::SendQueue& output, std::string_view& fresh);
+    bool take_content(Service& service, core::SendQueue& output, std::string_view& fresh);
+    bool take_sized(Service& service, core::SendQueue& output, std::string_view& source);
+    bool take_chunked(Service& service, core::SendQueue& output, std::string_view& source);
+    void begin_exchange(Service& service, core::SendQueue& output, const Received& received,
+                        std::string_view& fresh);
+    void begin_content(Service& service, core::SendQueue& output, const Received& received,
+                       const Framing& framing, const Router::Match& match, std::string_view& fresh);
+    void finish_content(Service& service, core::SendQueue& output);
+    void dispatch(Service& service, core::SendQueue& output, const Request& request,
+                  const Router::Match& match);
+    void answer_without_handler(Service& service, core::SendQueue& output, const Request& request,
+                                const Router::Match& match);
+    void refuse(Service& service, core::SendQueue& output, Status status, core::Reason reason);
+    void write(Service& service, core::SendQueue& output, Response&& response);
+    void end(core::Reason reason) noexcept;
+    /// The next answer is to a request of which no head is known.
+    void forget_request() noexcept {
+        head_only_ = false;
+        old_version_ = false;
+    }
+
+    void keep(Service& service, std::string_view bytes);
+    void consume(std::string_view& fresh, std::size_t bytes) noexcept;
+    [[nodiscard]] std::string_view source(std::string_view fresh) const noexcept;
+    [[nodiscard]] bool has_pending() const noexcept {
+        return input_ != nullptr && !input_->unconsumed().empty();
+    }
+    void give_input_back(Service& service);
+    [[nodiscard]] core::Progress progress(const Service& service) const noexcept;
+
+    std::unique_ptr<InputBuffer> input_;
+    core::ConnectionId id_;
+    std::uint64_t content_bytes_ = 0;  // sized: still to come; chunked: came so far
+    ChunkedDecoder chunked_;
+    std::uint32_t requests_ = 0;
+    std::uint32_t answers_unsent_ = 0;
+    State state_ = State::head;
+    core::Reason reason_ = core::Reason::none;
+    bool persistent_ : 1 = true;       // as far as client and server have said
+    bool head_only_ : 1 = false;       // the request is HEAD
+    bool old_version_ : 1 = false;     // the request is HTTP/1.0
+    bool is_chunked_ : 1 = false;      // the content is
+    bool buffered_ : 1 = false;        // the content is kept
+    bool in_handler_ : 1 = false;      // the handler is running
+    bool stalled_ : 1 = false;         // the output is full
+    bool input_finished_ : 1 = false;  // the peer will send no more
+    bool retiring_ : 1 = false;        // the running exchange is to be the last
+    bool new_message_ : 1 = false;     // a message has ended since the last report
+};
+
+}  // namespace enduring::http

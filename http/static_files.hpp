@@ -1,0 +1,43 @@
+// Serves the regular files below a directory, and nothing else.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/result.hpp"
+#include "http/handler.hpp"
+
+namespace enduring::http {
+
+/// An open descriptor, closed when the last owner goes.
+class OpenFile {
+  public:
+    explicit OpenFile(int descriptor) noexcept : descriptor_(descriptor) {}
+    ~OpenFile();
+    OpenFile(const OpenFile&) = delete;
+    OpenFile& operator=(const OpenFile&) = delete;
+    [[nodiscard]] int get() const noexcept { return descriptor_; }
+
+  private:
+    int descriptor_;
+};
+
+/// A handler for GET of a route that ends in {path...}: regular files below the root, index.html
+/// for directories (301 to the form with a slash), media types by extension, Last-Modified and ETag
+/// with 304, one byte range (RFC 9110 §14). Nothing outside the root is ever opened, whatever the
+/// path or symbolic links say: openat2(2) with RESOLVE_BENEATH. Content is small enough to be read
+/// at once, or streamed in bounded memory. Thread-safe.
+class StaticFiles {
+  public:
+    /// root: a directory that exists; it stays open, so that it may be moved.
+    static core::Result<StaticFiles> open(const std::string& root);
+
+    void operator()(const Request& request, Responder responder) const;
+
+  private:
+    explicit StaticFiles(std::shared_ptr<const OpenFile> root) : root_(std::move(root)) {}
+
+    std::shared_ptr<const OpenFile> root_;
+};
+
+}  // namespace enduring::http

@@ -1,0 +1,147 @@
+#include "http/writer.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace enduring::http {
+
+namespace {
+
+constexpr std::string_view server_field = "Server: enduring\r\n";
+constexpr std::string_view close_field = "Connection: close\r\n";
+constexpr std::string_view keep_alive_field = "Connection: keep-alive\r\n";
+constexpr std::string_view type_name = "Content-Type: ";
+constexpr std::string_view length_name = "Content-Length: ";
+constexpr std::size_t length_digits_max = 20;
+
+// A string that was given to us is copied up to this size: a copy is cheaper than an owner.
+constexpr std::size_t copied_bytes_max = 16 * 1024;
+
+// Writes forward; the room was reserved before.
+class Cursor {
+  public:
+    explicit Cursor(char* at) noexcept : at_(at) {}
+
+    void put(std::string_view text) noexcept {
+        std::memcpy(at_, text.data(), text.size());
+        at_ += text.size();
+    }
+    // A value that a handler made: no control character may begin a line of its own.
+    void put_value(std::string_view text) noexcept {
+        for (const char c : text) {
+            const auto byte = static_cast<unsigned char>(c);
+            *at_++ = (byte < 0x20 && c != '\t') || byte == 0x7f ? ' ' : c;
+        }
+    }
+    void put_number(std::uint64_t number) noexcept {
+        at_ = std::to_chars(at_, at_ + length_digits_max, number).ptr;
+    }
+    [[nodiscard]] char* at() const noexcept { return at_; }
+
+  private:
+    char* at_;
+};
+
+std::string_view connection_field(WriteContext::Connection connection) noexcept {
+    switch (connection) {
+        case WriteContext::Connection::close:
+            return close_field;
+        case WriteContext::Connection::keep_alive:
+            return keep_alive_field;
+        case WriteContext::Connection::unsaid:
+            break;
+    }
+    return {};
+}
+
+std::size_t head_bytes_bound(const Response& response, const WriteContext& context) noexcept {
+    std::size_t bytes = status_line(response.status()).size() + server_field.size() +
+                        context.date_field.size() + keep_alive_field.size() + type_name.size() +
+                        response.content_type().size() + length_name.size() + length_digits_max +
+                        3 * 2;
+    for (const Field& field : response.fields()) {
+        bytes += field.name.size() + field.value.size() + 4;
+    }
+    return bytes;
+}
+
+char* write_head(char* at, const Response& response, const WriteContext& context) noexcept {
+    Cursor cursor(at);
+    cursor.put(status_line(response.status()));
+    cursor.put(server_field);
+    cursor.put(context.date_field);
+    cursor.put(connection_field(context.connection));
+    if (!response.content_type().empty()) {
+        cursor.put(type_name);
+        cursor.put_value(response.content_type());
+        cursor.put("\r\n");
+    }
+    for (const Field& field : response.fields()) {
+        cursor.put(field.name);
+        cursor.put(": ");
+        cursor.put_value(field.value);
+        cursor.put("\r\n");
+    }
+    if (!forbids_content(response.status())) {
+        cursor.put(length_name);
+        cursor.put_number(response.content_size());
+        cursor.put("\r\n");
+    }
+    cursor.put("\r\n");
+    return cursor.at();
+}
+
+}  // namespace
+
+void write_response(core::SendQueue& output, core::BlockPool& blocks, Response&& response,
+                    const WriteContext& context) {
+    const bool has_content = !context.head_only && !forbids_content(response.status());
+    Response::Content& content = response.take_content();
+    std::string_view copied;
+    if (has_content) {
+        if (const auto* view = std::get_if<std::string_view>(&content)) {
+            copied = *view;
+        } else if (const auto* text = std::get_if<std::string>(&content);
+                   text != nullptr && text->size() <= copied_bytes_max) {
+            copied = *text;
+        }
+    }
+    const std::size_t bound = head_bytes_bound(response, context);
+    if (bound + copied.size() <= core::Block::payload_bytes) [[likely]] {
+        char* const start = output.reserve(bound + copied.size(), blocks).data();
+        Cursor cursor(write_head(start, response, context));
+        cursor.put(copied);
+        output.commit(static_cast<std::size_t>(cursor.at() - start));
+    } else if (bound <= core::Block::payload_bytes) {
+        char* const start = output.reserve(bound, blocks).data();
+        output.commit(static_cast<std::size_t>(write_head(start, response, context) - start));
+        output.append(copied, blocks);
+    } else {
+        std::string head(bound, '\0');
+        head.resize(
+            static_cast<std::size_t>(write_head(head.data(), response, context) - head.data()));
+        output.append(head, blocks);
+        output.append(copied, blocks);
+    }
+    if (!has_content) {
+        return;
+    }
+    if (auto* text = std::get_if<std::string>(&content); text != nullptr && copied.empty()) {
+        const auto owner = std::make_shared<const std::string>(std::move(*text));
+        output.append(core::SharedPiece{owner->data(), owner->size(), owner}, blocks);
+    } else if (auto* shared = std::get_if<core::SharedPiece>(&content)) {
+        output.append(std::move(*shared), blocks);
+    } else if (auto* file = std::get_if<core::FilePiece>(&content)) {
+        output.append(std::move(*file), blocks);
+    }
+}
+
+void write_continue(core::SendQueue& output, core::BlockPool& blocks) {
+    output.append("HTTP/1.1 100 Continue\r\n\r\n", blocks);
+}
+
+}  // namespace enduring::http

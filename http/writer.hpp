@@ -1,0 +1,32 @@
+// Writes a response's octets into a connection's output: RFC 9112 §4 to §6. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/block_pool.hpp"
+#include "core/send_queue.hpp"
+#include "http/response.hpp"
+
+namespace enduring::http {
+
+/// What the exchange asks of the response, beyond what the handler said.
+struct WriteContext {
+    enum class Connection : std::uint8_t {
+        unsaid,      ///< HTTP/1.1 that persists
+        keep_alive,  ///< HTTP/1.0 that persists
+        close,
+    };
+    Connection connection = Connection::unsaid;
+    bool head_only = false;         ///< the request was HEAD
+    std::string_view date_field{};  ///< "Date: …" CRLF
+};
+
+/// The head and the content, in one run of bytes where they are small.
+void write_response(core::SendQueue& output, core::BlockPool& blocks, Response&& response,
+                    const WriteContext& context);
+
+/// "HTTP/1.1 100 Continue" with no fields.
+void write_continue(core::SendQueue& output, core::BlockPool& blocks);
+
+}  // namespace enduring::http
