@@ -124,8 +124,19 @@ Status frame_content(const Found& found, const RequestHead& head, Framing& frami
     return Status::ok;
 }
 
+// unreserved / sub-delims of RFC 3986 §3.2.2.
+constexpr auto reg_name_characters = [] {
+    std::array<bool, 256> table{};
+    for (unsigned c = 0; c < 128; ++c) {
+        const char character = static_cast<char>(c);
+        table[c] = is_letter(character) || is_digit(character) ||
+                   std::string_view("-._~!$&'()*+;=").contains(character);
+    }
+    return table;
+}();
+
 bool is_reg_name_character(char c) noexcept {
-    return is_letter(c) || is_digit(c) || std::string_view("-._~!$&'()*+;=").contains(c);
+    return reg_name_characters[static_cast<unsigned char>(c)];
 }
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view start) noexcept {

@@ -1,13 +1,14 @@
 // A response as a handler makes it. Pure.
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -18,21 +19,44 @@
 
 namespace enduring::http {
 
+/// Up to a fixed number of fields, on the stack; only those that are used are touched.
+class FieldList {
+  public:
+    static constexpr std::size_t fields_max = 32;
+
+    FieldList() noexcept {}
+    FieldList(const FieldList& other) noexcept { *this = other; }
+    FieldList& operator=(const FieldList& other) noexcept {
+        count_ = other.count_;
+        std::copy_n(other.fields_, count_, fields_);
+        return *this;
+    }
+    void add(Field field) {
+        ENDURING_CHECK(count_ < fields_max, "a response has too many fields");
+        fields_[count_++] = field;
+    }
+    [[nodiscard]] std::span<const Field> all() const noexcept { return {fields_, count_}; }
+
+  private:
+    static_assert(std::is_trivially_copyable_v<Field> && std::is_trivially_destructible_v<Field>);
+    std::size_t count_ = 0;
+    union {
+        Field fields_[fields_max];
+    };
+};
+
 /// Status, fields and content, put together on the stack. Texts given as views must live until the
 /// response is sent. Date, Server, Content-Length and Connection are the server's: do not set them.
 /// Control characters in a field's value are sent as spaces, so that no value can begin a new line
 /// (RFC 9110 §5.5).
 class Response {
   public:
-    static constexpr std::size_t fields_max = 32;
-
     explicit Response(Status status = Status::ok) noexcept : status_(status) {}
 
-    /// A field's name must be a token; at most fields_max fields.
+    /// A field's name must be a token; at most FieldList::fields_max fields.
     Response& field(std::string_view name, std::string_view value) {
-        ENDURING_CHECK(field_count_ < fields_max, "a response has too many fields");
         ENDURING_CHECK(is_token(name), "the name of a response's field is no token");
-        fields_[field_count_++] = {name, value};
+        fields_.add({name, value});
         return *this;
     }
     Response& content_type(std::string_view type) noexcept {
@@ -78,9 +102,7 @@ class Response {
     }
 
     [[nodiscard]] Status status() const noexcept { return status_; }
-    [[nodiscard]] std::span<const Field> fields() const noexcept {
-        return std::span(fields_).first(field_count_);
-    }
+    [[nodiscard]] std::span<const Field> fields() const noexcept { return fields_.all(); }
     [[nodiscard]] std::string_view content_type() const noexcept { return content_type_; }
     [[nodiscard]] std::uint64_t content_size() const noexcept { return size_; }
     [[nodiscard]] bool closes() const noexcept { return close_; }
@@ -92,11 +114,10 @@ class Response {
   private:
     Status status_;
     bool close_ = false;
-    std::uint32_t field_count_ = 0;
     std::uint64_t size_ = 0;
     std::string_view content_type_;
     Content content_;
-    std::array<Field, fields_max> fields_;
+    FieldList fields_;
 };
 
 }  // namespace enduring::http

@@ -26,9 +26,7 @@ Response error_response(Status status) {
 }
 
 Service::Service(const Router& router, const Limits& limits, WallClock wall_clock)
-    : router_(router), limits_(limits), wall_clock_(wall_clock) {
-    head_.fields.reserve(limits.head.fields_max);
-}
+    : router_(router), limits_(limits), wall_clock_(wall_clock), heads_(limits.head.fields_max) {}
 
 void Service::answer(core::ConnectionId connection, std::uint32_t number, Response&& response) {
     const auto access = host_->find(connection);
@@ -50,6 +48,7 @@ bool Service::is_waiting(core::ConnectionId connection, std::uint32_t number) co
 void Service::renew_date(std::uint64_t now_ms) {
     const std::int64_t wall_ms = wall_clock_();
     date_field_ = "Date: " + format_date(wall_ms / 1000) + "\r\n";
+    ++date_number_;
     date_until_ms_ = now_ms + static_cast<std::uint64_t>(1000 - wall_ms % 1000);
 }
 

@@ -2,19 +2,21 @@
 // is the protocol that the loop drives. Not thread-safe; one per worker.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "core/host.hpp"
+#include "http/head_memory.hpp"
 #include "http/input_buffer.hpp"
 #include "http/limits.hpp"
 #include "http/parser.hpp"
-#include "http/request_head.hpp"
 #include "http/responder.hpp"
 #include "http/router.hpp"
 #include "http/session.hpp"
+#include "http/writer.hpp"
 
 namespace enduring::http {
 
@@ -63,10 +65,16 @@ class Service final : public Exchanges {
     [[nodiscard]] const Router& router() const noexcept { return router_; }
     [[nodiscard]] core::BlockPool& blocks() noexcept { return host_->blocks(); }
     [[nodiscard]] InputBufferPool& inputs() noexcept { return inputs_; }
-    /// "Date: …" CRLF
-    [[nodiscard]] std::string_view date_field() const noexcept { return date_field_; }
-    /// Scratch for heads that are parsed where they arrived.
-    [[nodiscard]] RequestHead& head() noexcept { return head_; }
+    /// The beginning of a response's head: status line, Server and Date.
+    [[nodiscard]] std::string_view preamble(Status status) {
+        Preamble& preamble = preambles_[code_of(status) - 100];
+        if (preamble.date != date_number_) [[unlikely]] {
+            preamble = {date_number_, make_preamble(status, date_field_)};
+        }
+        return preamble.text;
+    }
+    /// For heads that are parsed where they arrived.
+    [[nodiscard]] HeadMemory& heads() noexcept { return heads_; }
     [[nodiscard]] HeadParser& parser() noexcept { return parser_; }
     [[nodiscard]] Router::Match& match() noexcept { return match_; }
     void on_handler_threw() noexcept { ++handlers_threw_; }
@@ -75,6 +83,11 @@ class Service final : public Exchanges {
     [[nodiscard]] std::uint64_t handlers_threw() const noexcept { return handlers_threw_; }
 
   private:
+    struct Preamble {
+        std::uint64_t date = 0;
+        std::string text{};
+    };
+
     void renew_date(std::uint64_t now_ms);
 
     const Router& router_;
@@ -82,10 +95,12 @@ class Service final : public Exchanges {
     WallClock wall_clock_;
     core::Host<Session>* host_ = nullptr;
     InputBufferPool inputs_;
-    RequestHead head_;
+    HeadMemory heads_;
     HeadParser parser_;
     Router::Match match_;
     std::string date_field_;
+    std::uint64_t date_number_ = 0;        // changes with date_field_
+    std::array<Preamble, 500> preambles_;  // by status code, from 100
     std::uint64_t date_until_ms_ = 0;
     std::uint64_t handlers_threw_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "http/session.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -130,6 +131,15 @@ void Session::give_input_back(Service& service) {
     }
 }
 
+namespace {
+
+// A head is bounded by far less than what these numbers hold.
+std::uint32_t size_of(std::string_view bytes) noexcept {
+    return static_cast<std::uint32_t>(std::min<std::size_t>(bytes.size(), ~std::uint32_t{0}));
+}
+
+}  // namespace
+
 // False when nothing more can be done now.
 bool Session::take_head(Service& service, core::SendQueue& output, std::string_view& fresh) {
     if (has_pending() && !fresh.empty()) {
@@ -145,47 +155,100 @@ bool Session::take_head(Service& service, core::SendQueue& output, std::string_v
         stalled_ = true;
         return false;
     }
-    RequestHead& head = in_place ? service.head() : input_->head;
-    HeadParser& parser = in_place ? service.parser() : input_->parser;
-    if (in_place) {
-        head.clear();
-        parser.start();
+    if (!in_place) {
+        return parse_kept(service, output, fresh);
     }
-    const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(bytes.size(), ~0U));
-    const HeadParser::Outcome outcome = parser.parse(head, bytes.data(), size, limits.head);
-    switch (outcome.kind) {
-        case HeadParser::Outcome::Kind::incomplete:
-            if (in_place) {
-                keep(service, std::exchange(fresh, {}));
-                input_->parser = parser;
-                std::swap(input_->head, head);
-            }
-            return false;
-        case HeadParser::Outcome::Kind::refused:
-            forget_request();
-            refuse(service, output, outcome.status, Reason::protocol_error);
-            return false;
-        case HeadParser::Outcome::Kind::complete:
-            begin_exchange(service, output, Received{head, bytes.data(), outcome.size}, fresh);
-            return true;
+    if (const KnownHead* known = service.heads().find(bytes)) {
+        begin_known(service, output, *known);
+        fresh.remove_prefix(known->size);
+        return true;
     }
-    return false;
+    return parse_in_place(service, output, fresh);
+}
+
+// Goes on with a head whose beginning was kept.
+bool Session::parse_kept(Service& service, core::SendQueue& output, std::string_view& fresh) {
+    const std::string_view bytes = input_->unconsumed();
+    const HeadParser::Outcome outcome =
+        input_->parser.parse(input_->head, bytes.data(), size_of(bytes), service.limits().head);
+    if (outcome.kind == HeadParser::Outcome::Kind::incomplete) {
+        return false;
+    }
+    if (outcome.kind == HeadParser::Outcome::Kind::refused) {
+        forget_request();
+        refuse(service, output, outcome.status, Reason::protocol_error);
+        return false;
+    }
+    const Framing framing = frame(input_->head, bytes.data());
+    service.router().find(input_->head.method, framing.path, service.match());
+    begin_exchange(service, output, Received{input_->head, bytes.data(), outcome.size}, framing,
+                   service.match(), fresh);
+    return true;
+}
+
+// Parses a head where it arrived; only if it is incomplete it is kept.
+bool Session::parse_in_place(Service& service, core::SendQueue& output, std::string_view& fresh) {
+    KnownHead& entry = service.heads().next();
+    HeadParser& parser = service.parser();
+    parser.start();
+    const HeadParser::Outcome outcome =
+        parser.parse(entry.head, fresh.data(), size_of(fresh), service.limits().head);
+    if (outcome.kind == HeadParser::Outcome::Kind::incomplete) {
+        keep(service, std::exchange(fresh, {}));
+        input_->parser = parser;
+        std::swap(input_->head, entry.head);
+        return false;
+    }
+    if (outcome.kind == HeadParser::Outcome::Kind::refused) {
+        forget_request();
+        refuse(service, output, outcome.status, Reason::protocol_error);
+        return false;
+    }
+    // A head of usual size moves into the memory, where its meaning can be used again.
+    const char* base = fresh.data();
+    if (outcome.size <= KnownHead::bytes_max) {
+        std::memcpy(entry.bytes.data(), base, outcome.size);
+        base = entry.bytes.data();
+    }
+    entry.framing = frame(entry.head, base);
+    service.router().find(entry.head.method, entry.framing.path, entry.match);
+    if (base != fresh.data() && entry.framing.content == Framing::Content::none &&
+        entry.framing.refusal == Status::ok) {
+        entry.size = outcome.size;
+        begin_known(service, output, entry);
+        fresh.remove_prefix(outcome.size);
+        return true;
+    }
+    begin_exchange(service, output, Received{entry.head, base, outcome.size}, entry.framing,
+                   entry.match, fresh);
+    return true;
+}
+
+void Session::begin_request(const RequestHead& head, const Framing& framing) noexcept {
+    ++requests_;
+    new_message_ = true;
+    head_only_ = head.method == Method::head;
+    old_version_ = head.minor_version == 0;
+    persistent_ = framing.persistent;
+}
+
+// A request without content whose head lies in the memory.
+void Session::begin_known(Service& service, core::SendQueue& output, const KnownHead& known) {
+    begin_request(known.head, known.framing);
+    dispatch(
+        service, output,
+        Request(known.head, known.bytes.data(), known.framing, {}, known.match.used_parameters()),
+        known.match);
 }
 
 void Session::begin_exchange(Service& service, core::SendQueue& output, const Received& received,
+                             const Framing& framing, const Router::Match& match,
                              std::string_view& fresh) {
-    const Framing framing = frame(received.head, received.base);
-    ++requests_;
-    new_message_ = true;
-    head_only_ = received.head.method == Method::head;
-    old_version_ = received.head.minor_version == 0;
-    persistent_ = framing.persistent;
+    begin_request(received.head, framing);
     if (framing.refusal != Status::ok) {
         refuse(service, output, framing.refusal, Reason::protocol_error);
         return;
     }
-    Router::Match& match = service.match();
-    service.router().find(received.head.method, framing.path, match);
     if (framing.content != Framing::Content::none) {
         begin_content(service, output, received, framing, match, fresh);
         return;
@@ -245,7 +308,7 @@ void Session::begin_content(Service& service, core::SendQueue& output, const Rec
     }
     input_->head_bytes.assign(received.base, received.size);
     if (in_place) {
-        std::swap(input_->head, service.head());
+        input_->head = received.head;
     }
     consume(fresh, received.size);
     input_->framing = frame(input_->head, input_->head_bytes.data());
@@ -384,7 +447,7 @@ void Session::write(Service& service, core::SendQueue& output, Response&& respon
     const bool closes = !persistent_ || response.closes() || retiring_ || last;
     WriteContext context;
     context.head_only = head_only_;
-    context.date_field = service.date_field();
+    context.preamble = service.preamble(response.status());
     if (closes) {
         context.connection = WriteContext::Connection::close;
     } else if (old_version_) {

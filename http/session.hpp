@@ -12,6 +12,7 @@
 #include "core/send_queue.hpp"
 #include "http/chunked.hpp"
 #include "http/framing.hpp"
+#include "http/head_memory.hpp"
 #include "http/input_buffer.hpp"
 #include "http/response.hpp"
 #include "http/router.hpp"
@@ -58,7 +59,12 @@ class Session {
     bool take_content(Service& service, core::SendQueue& output, std::string_view& fresh);
     bool take_sized(Service& service, core::SendQueue& output, std::string_view& source);
     bool take_chunked(Service& service, core::SendQueue& output, std::string_view& source);
+    bool parse_kept(Service& service, core::SendQueue& output, std::string_view& fresh);
+    bool parse_in_place(Service& service, core::SendQueue& output, std::string_view& fresh);
+    void begin_request(const RequestHead& head, const Framing& framing) noexcept;
+    void begin_known(Service& service, core::SendQueue& output, const KnownHead& known);
     void begin_exchange(Service& service, core::SendQueue& output, const Received& received,
+                        const Framing& framing, const Router::Match& match,
                         std::string_view& fresh);
     void begin_content(Service& service, core::SendQueue& output, const Received& received,
                        const Framing& framing, const Router::Match& match, std::string_view& fresh);

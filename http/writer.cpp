@@ -32,9 +32,11 @@ class Cursor {
     }
     // A value that a handler made: no control character may begin a line of its own.
     void put_value(std::string_view text) noexcept {
-        for (const char c : text) {
-            const auto byte = static_cast<unsigned char>(c);
-            *at_++ = (byte < 0x20 && c != '\t') || byte == 0x7f ? ' ' : c;
+        char* const start = at_;
+        put(text);
+        for (char* c = start; c != at_; ++c) {
+            const auto byte = static_cast<unsigned char>(*c);
+            *c = (byte < 0x20 && byte != '\t') || byte == 0x7f ? ' ' : *c;
         }
     }
     void put_number(std::uint64_t number) noexcept {
@@ -59,8 +61,7 @@ std::string_view connection_field(WriteContext::Connection connection) noexcept 
 }
 
 std::size_t head_bytes_bound(const Response& response, const WriteContext& context) noexcept {
-    std::size_t bytes = status_line(response.status()).size() + server_field.size() +
-                        context.date_field.size() + keep_alive_field.size() + type_name.size() +
+    std::size_t bytes = context.preamble.size() + keep_alive_field.size() + type_name.size() +
                         response.content_type().size() + length_name.size() + length_digits_max +
                         3 * 2;
     for (const Field& field : response.fields()) {
@@ -71,9 +72,7 @@ std::size_t head_bytes_bound(const Response& response, const WriteContext& conte
 
 char* write_head(char* at, const Response& response, const WriteContext& context) noexcept {
     Cursor cursor(at);
-    cursor.put(status_line(response.status()));
-    cursor.put(server_field);
-    cursor.put(context.date_field);
+    cursor.put(context.preamble);
     cursor.put(connection_field(context.connection));
     if (!response.content_type().empty()) {
         cursor.put(type_name);
@@ -96,6 +95,12 @@ char* write_head(char* at, const Response& response, const WriteContext& context
 }
 
 }  // namespace
+
+std::string make_preamble(Status status, std::string_view date_field) {
+    std::string text(status_line(status));
+    text.append(server_field).append(date_field);
+    return text;
+}
 
 void write_response(core::SendQueue& output, core::BlockPool& blocks, Response&& response,
                     const WriteContext& context) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "core/block_pool.hpp"
@@ -18,9 +19,12 @@ struct WriteContext {
         close,
     };
     Connection connection = Connection::unsaid;
-    bool head_only = false;         ///< the request was HEAD
-    std::string_view date_field{};  ///< "Date: …" CRLF
+    bool head_only = false;       ///< the request was HEAD
+    std::string_view preamble{};  ///< status line, Server and Date
 };
+
+/// The beginning of every head with this status in this second. date_field: "Date: …" CRLF.
+[[nodiscard]] std::string make_preamble(Status status, std::string_view date_field);
 
 /// The head and the content, in one run of bytes where they are small.
 void write_response(core::SendQueue& output, core::BlockPool& blocks, Response&& response,

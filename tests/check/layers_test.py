@@ -26,7 +26,7 @@ PURE = {
     "core": """token slab block_pool chunk_pool send_queue timer_wheel lifecycle drain host check
                result""",
     "http": """method status date text percent units limits media_type file_path conditional
-               request_head request framing input_buffer parser chunked response writer session
+               request_head head_memory request framing input_buffer parser chunked response writer session
                service router responder handler""",
 }
 PURE_FILES = {f"{layer}/{name}" for layer, names in PURE.items() for name in names.split()}
