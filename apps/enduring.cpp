@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 
-#include "http/command_line.hpp"
 #include "http/serve.hpp"
 #include "http/static_files.hpp"
 
@@ -31,6 +30,5 @@ int main(int argument_count, char** arguments) {
     }
     http::Router router;
     router.get("/{path...}", std::move(*files));
-    return command_line.check_only() ? http::check(command_line.options(), std::move(router))
-                                     : http::serve(command_line.options(), std::move(router));
+    return http::run(command_line, std::move(router));
 }

@@ -1,6 +1,5 @@
 // The smallest use of the library: one route, and the flags of every server.
 
-#include "http/command_line.hpp"
 #include "http/serve.hpp"
 
 using namespace enduring::http;
@@ -14,5 +13,5 @@ int main(int argument_count, char** arguments) {
     router.get("/", [](const Request&, Responder responder) {
         responder.send(Status::ok, "text/plain", "Hello, World!");
     });
-    return serve(command_line.options(), std::move(router));
+    return run(command_line, std::move(router));
 }

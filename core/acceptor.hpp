@@ -38,17 +38,36 @@ class Acceptor {
     Acceptor(Submitter<RingType>& submitter, Counters& counters, Neighbours neighbours)
         : submitter_(submitter), counters_(counters), neighbours_(std::move(neighbours)) {}
 
-    void add(int descriptor) { listeners_.push_back(Listener{descriptor}); }
+    /// backlog: connections that may wait in the listener's queue.
+    void add(int descriptor, std::uint32_t backlog) {
+        listeners_.push_back(Listener{descriptor, backlog});
+    }
 
-    /// Arms what is not armed.
-    void arm() {
+    /// Keeps accepts armed, for at most `room` connections. A multishot accept takes whatever the
+    /// queue holds before it can be cancelled, so near the limit single ones take its place.
+    void arm(std::uint32_t room) {
         for (std::uint32_t i = 0; i < listeners_.size(); ++i) {
             Listener& listener = listeners_[i];
-            if (!listener.armed && !listener.cancelling && listener.descriptor >= 0 &&
-                submitter_.has_room()) {
-                prepare_accept(submitter_.sqe(), listener.descriptor,
-                               Token{Operation::accept, i, 0});
-                listener.armed = true;
+            if (listener.cancelling || listener.descriptor < 0) {
+                continue;
+            }
+            const Token token{Operation::accept, i, 0};
+            if (room > listener.backlog) {
+                if (listener.armed == 0 && submitter_.has_room()) {
+                    prepare_accept(submitter_.sqe(), listener.descriptor, token);
+                    listener.armed = 1;
+                    listener.multishot = true;
+                }
+                continue;
+            }
+            if (listener.multishot) {
+                cancel(i);
+                continue;
+            }
+            const std::uint32_t wanted = std::min(room, single_accepts_max);
+            while (listener.armed < wanted && submitter_.has_room()) {
+                prepare_accept_one(submitter_.sqe(), listener.descriptor, token);
+                ++listener.armed;
             }
         }
     }
@@ -56,11 +75,8 @@ class Acceptor {
     /// Ends accepting for now; what completes until then is still taken.
     void pause() {
         for (std::uint32_t i = 0; i < listeners_.size(); ++i) {
-            Listener& listener = listeners_[i];
-            if (listener.armed && !listener.cancelling) {
-                listener.cancelling = true;
-                prepare_cancel(submitter_.sqe(), Token{Operation::accept, i, 0},
-                               Token{Operation::cancel_accept, i, 0});
+            if (listeners_[i].armed > 0 && !listeners_[i].cancelling) {
+                cancel(i);
             }
         }
     }
@@ -85,7 +101,10 @@ class Acceptor {
 
     Outcome on_accept(std::uint32_t index, int result, bool more) {
         Listener& listener = listeners_[index];
-        listener.armed = more;
+        if (!more) {
+            --listener.armed;
+            listener.multishot = false;
+        }
         const Outcome outcome = result >= 0 ? on_accepted(result) : on_failed(-result);
         close_if_done(listener);
         return outcome;
@@ -106,7 +125,9 @@ class Acceptor {
     void on_other_closed() noexcept { --others_closing_; }
 
     /// For an accepted connection that finds no slot: it waits here, as it would in the backlog.
+    /// Only connections that other workers handed over at the same moment come to this.
     void park(int descriptor) { parked_.push_back(descriptor); }
+    [[nodiscard]] std::size_t parked() const noexcept { return parked_.size(); }
     /// The next parked connection, or -1.
     int unpark() {
         if (parked_.empty()) {
@@ -144,20 +165,28 @@ class Acceptor {
   private:
     struct Listener {
         int descriptor;
-        bool armed = false;
+        std::uint32_t backlog;
+        std::uint32_t armed = 0;  // accepts in the kernel
+        bool multishot = false;   // it is one that goes on
         bool cancelling = false;
     };
 
+    static constexpr std::uint32_t single_accepts_max = 32;
+
+    // Cancels all accepts of the listener.
+    void cancel(std::uint32_t index) {
+        listeners_[index].cancelling = true;
+        prepare_cancel_all(submitter_.sqe(), Token{Operation::accept, index, 0},
+                           Token{Operation::cancel_accept, index, 0});
+    }
+
     Outcome on_accepted(int descriptor) {
         Balance* balance = neighbours_.balance;
-        if (shut_) {
-            refuse(descriptor);
-            return Outcome::nothing;
-        }
         if (balance == nullptr) {
             return Outcome::adopt;
         }
-        const unsigned target = balance->choose(neighbours_.worker);
+        // Others may have stopped already when this worker drains.
+        const unsigned target = shut_ ? neighbours_.worker : balance->choose(neighbours_.worker);
         balance->add(target);
         if (target == neighbours_.worker) {
             return Outcome::adopt;
@@ -200,7 +229,7 @@ class Acceptor {
 
     // A listener is closed once nothing in the kernel holds it: a pending accept would.
     void close_if_done(Listener& listener) {
-        if (shut_ && !listener.armed && listener.descriptor >= 0) {
+        if (shut_ && listener.armed == 0 && listener.descriptor >= 0) {
             close_other(std::exchange(listener.descriptor, -1));
         }
     }

@@ -50,7 +50,7 @@ Drain::Actions Drain::on_time(std::uint64_t now_ms) {
     }
     deadline_ms_ = never;
     if (state_ == ServerState::draining) {
-        aborted_ = connections_;
+        aborted_ = std::max(aborted_, connections_);  // a second call must not forget the first
         if (connections_ > 0) {
             actions.add(Actions::abort_connections);
         }

@@ -175,6 +175,9 @@ Actions Lifecycle::step(const Event& event, std::uint64_t now_ms, const TimeLimi
             send_cancelled_ = false;
             output_waiting_ = event.output_waiting;
             set_write_deadline(now_ms, limits);
+            if (phase_ == Phase::idle && !output_waiting_) {
+                enter(now_ms, limits);  // idle time begins when the response has gone
+            }
             break;
         case Event::Kind::send_ended:
             sending_ = false;
@@ -202,6 +205,9 @@ Actions Lifecycle::step(const Event& event, std::uint64_t now_ms, const TimeLimi
             retiring_ = true;
             if (phase_ == Phase::idle) {
                 give_reason(Reason::drain);
+            } else if (phase_ == Phase::opening) {
+                // Its first request may be on the way; but who stays silent cannot delay the end.
+                read_deadline_ms_ = std::min(read_deadline_ms_, now_ms + limits.linger_timeout_ms);
             }
             move(Trigger::retired, now_ms, limits);
             break;
@@ -231,6 +237,7 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
     ENDURING_CHECK(progress.need != Need::room || output_waiting_ || sending_,
                    "a session waits for room in an output that is empty");
     if (progress.need == Need::nothing) {
+        ENDURING_CHECK(progress.reason != Reason::none, "a session ended without a reason");
         give_reason(progress.reason);
     }
     phase_ = next_phase(phase_, trigger_of(progress.need));
@@ -253,7 +260,8 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
 void Lifecycle::enter(std::uint64_t now_ms, const TimeLimits& limits) {
     switch (phase_) {
         case Phase::idle:
-            read_deadline_ms_ = after(now_ms, limits.keepalive_timeout_ms);
+            read_deadline_ms_ =
+                output_waiting_ ? never : after(now_ms, limits.keepalive_timeout_ms);
             break;
         case Phase::head:
             read_deadline_ms_ = after(now_ms, limits.header_timeout_ms);
@@ -307,7 +315,7 @@ void Lifecycle::take_time(std::uint64_t now_ms, const TimeLimits& limits, Action
     switch (phase_) {
         case Phase::opening:
         case Phase::idle:
-            give_reason(timeout_reason(phase_));
+            give_reason(retiring_ ? Reason::drain : timeout_reason(phase_));
             move(Trigger::quiet, now_ms, limits);
             break;
         case Phase::head:

@@ -153,7 +153,8 @@ void remove_stale(const SocketAddress& name, const Address& address) {
     if (::lstat(address.path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) {
         return;
     }
-    const Socket probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    // Not blocking: a living server whose backlog is full would let us wait for ever.
+    const Socket probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (probe.get() >= 0 && ::connect(probe.get(), name.get(), name.size) != 0 &&
         errno == ECONNREFUSED) {
         ::unlink(address.path.c_str());

@@ -70,7 +70,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
     Loop& operator=(const Loop&) = delete;
 
     /// Accepts on this descriptor from the first turn on, and closes it when the drain begins.
-    void add_listener(int descriptor) { acceptor_.add(descriptor); }
+    /// backlog: as it was given to listen(2).
+    void add_listener(int descriptor, std::uint32_t backlog) { acceptor_.add(descriptor, backlog); }
 
     /// Runs until a drain has ended.
     void run() {
@@ -82,7 +83,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
     /// One turn. Public for tests that step the loop.
     void turn() {
         if (drain_.state() == ServerState::serving) {
-            acceptor_.arm();
+            acceptor_.arm(connections_.capacity() - connections_.live());
         }
         submitter_.submit_and_wait(wait_ms());
         now_ms_ = ring_.now_ms();
@@ -291,7 +292,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
     // Gives the connection a slot, or parks it: accepting pauses when all slots are taken, but one
     // burst may bring more than there are.
     void adopt(int descriptor) {
-        if (drain_.state() >= ServerState::draining) {
+        const bool draining = drain_.state() == ServerState::draining;
+        if (drain_.state() == ServerState::stopped || (draining && connections_.full())) {
             acceptor_.uncount();
             acceptor_.refuse(descriptor);
             return;
@@ -306,6 +308,11 @@ class Loop final : public Host<typename ProtocolType::Session> {
         ++counters_.accepted;
         protocol_.open(connection.session, id_of(slot));
         step(slot, connection, events::accepted());
+        if (draining) {
+            // It was accepted before the listener could be closed: it gets one answer.
+            protocol_.retire(connection.session);
+            step(slot, connection, events::retire());
+        }
         obey(drain_.on_connections(connections_.live()));
     }
 

@@ -19,6 +19,12 @@ inline void prepare_accept(io_uring_sqe& sqe, int listener, Token token) noexcep
     sqe.user_data = pack(token);
 }
 
+/// Accepts one connection.
+inline void prepare_accept_one(io_uring_sqe& sqe, int listener, Token token) noexcept {
+    io_uring_prep_accept(&sqe, listener, nullptr, nullptr, SOCK_CLOEXEC);
+    sqe.user_data = pack(token);
+}
+
 /// Receives until cancelled, each time into a buffer of the ring `group`: an idle connection holds
 /// none.
 inline void prepare_receive(io_uring_sqe& sqe, int socket, std::uint16_t group,
@@ -69,6 +75,12 @@ inline void prepare_read_file(io_uring_sqe& sqe, int file, char* data, std::uint
 /// Cancels the operation that was submitted with `target`.
 inline void prepare_cancel(io_uring_sqe& sqe, Token target, Token token) noexcept {
     io_uring_prep_cancel64(&sqe, pack(target), 0);
+    sqe.user_data = pack(token);
+}
+
+/// Cancels all operations that were submitted with `target`.
+inline void prepare_cancel_all(io_uring_sqe& sqe, Token target, Token token) noexcept {
+    io_uring_prep_cancel64(&sqe, pack(target), IORING_ASYNC_CANCEL_ALL);
     sqe.user_data = pack(token);
 }
 

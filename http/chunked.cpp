@@ -52,11 +52,13 @@ bool ChunkedDecoder::take(char c) {
     switch (state_) {
         case State::size_first:
             left_ = 0;
+            size_digits_ = 0;
             [[fallthrough]];
         case State::size: {
             if (const int digit = hex_value(c); digit >= 0) {
-                // Leading zeros are digits too, but not without end.
-                if (left_ > (size_max >> 4) || ++overhead_bytes_ > overhead_bytes_max) {
+                // Leading zeros are digits too, but not without end. The bound is each chunk's own:
+                // a long content may have any number of chunks.
+                if (left_ > (size_max >> 4) || ++size_digits_ > size_digits_max) {
                     return false;
                 }
                 left_ = left_ << 4 | static_cast<unsigned>(digit);

@@ -26,6 +26,8 @@ class ChunkedDecoder {
 
     /// The most bytes of all chunk extensions together, and of all trailer fields together.
     static constexpr std::uint32_t overhead_bytes_max = 8 * 1024;
+    /// The most digits of a chunk's size, leading zeros included.
+    static constexpr std::uint8_t size_digits_max = 128;
 
     [[nodiscard]] Step decode(std::string_view bytes);
 
@@ -62,6 +64,7 @@ class ChunkedDecoder {
 
     std::uint64_t left_ = 0;
     std::uint32_t overhead_bytes_ = 0;
+    std::uint8_t size_digits_ = 0;
     State state_ = State::size_first;
 };
 

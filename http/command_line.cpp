@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <bit>
 #include <charconv>
+#include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/token.hpp"
@@ -122,10 +125,10 @@ CommandLine::CommandLine(std::string_view program, std::string_view description)
     app_->get_formatter()->column_width(36);
     app_->set_version_flag("--version", fmt::format("{} {}", program, ENDURING_VERSION),
                            "Print the version and exit");
-    app_->set_config("--config", "",
+    app_->add_option("--config", config_path_,
                      "Read flags from a file: a line each, like keepalive-timeout=20s")
+        ->type_name("FILE")
         ->envname("ENDURING_CONFIG");
-    app_->allow_config_extras(CLI::config_extras_mode::error);
     app_->add_flag("--check", check_only_,
                    "Validate the configuration and this machine, print the result and exit");
     app_->footer(
@@ -158,6 +161,7 @@ void CommandLine::add_server_flags() {
         ->type_name("ADDRESS")
         ->default_str("8080")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->delimiter(',')
         ->envname("ENDURING_LISTEN");
@@ -199,7 +203,8 @@ void CommandLine::add_lifecycle_flags() {
     add_duration(app, "drain-timeout", options_.drain_timeout_ms,
                  "At SIGTERM: how long running exchanges may take to finish", false);
     add_number(app, "max-connections", options_.connections_max, 1, core::slot_limit,
-               "Connections at once; auto: as the descriptor limit allows", lifecycle, "auto");
+               "Connections at once; auto: seven eighths of the limit of open files", lifecycle,
+               "auto");
 }
 
 void CommandLine::add_limit_flags() {
@@ -219,9 +224,61 @@ void CommandLine::add_limit_flags() {
                "Answers that may wait to be sent before further requests wait", limits);
 }
 
+namespace {
+
+bool names(const std::string& word, const std::string& flag) {
+    return word == flag || word.starts_with(flag + "=");
+}
+
+std::optional<std::string> find_config_path(const std::vector<std::string>& words) {
+    const std::string flag = "--config";
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (words[i] == flag && i + 1 < words.size()) {
+            return words[i + 1];
+        }
+        if (names(words[i], flag)) {
+            return words[i].substr(flag.size() + 1);
+        }
+    }
+    const char* variable = std::getenv("ENDURING_CONFIG");
+    return variable != nullptr ? std::optional<std::string>(variable) : std::nullopt;
+}
+
+// The file's keys become words before the others, except those that the command line or the
+// environment has as well: these win.
+void add_from_file(CLI::App& app, const std::string& path, std::vector<std::string>& words) {
+    std::vector<std::string> added;
+    for (const CLI::ConfigItem& item : CLI::ConfigBase().from_file(path)) {
+        const std::string flag = "--" + item.name;
+        const CLI::Option* option = app.get_option_no_throw(flag);
+        if (option == nullptr || !item.parents.empty() || item.name == "config") {
+            throw CLI::ValidationError(path, "there is no key '" + item.fullname() + "'");
+        }
+        const bool on_command_line =
+            std::ranges::any_of(words, [&](const std::string& word) { return names(word, flag); });
+        const bool in_environment =
+            !option->get_envname().empty() && std::getenv(option->get_envname().c_str()) != nullptr;
+        if (on_command_line || in_environment) {
+            continue;
+        }
+        for (const std::string& input : item.inputs) {
+            added.push_back(flag + "=" + input);
+        }
+    }
+    words.insert(words.begin(), added.begin(), added.end());
+}
+
+}  // namespace
+
 std::optional<int> CommandLine::parse(int argument_count, const char* const* arguments) {
+    std::vector<std::string> words(arguments + std::min(argument_count, 1),
+                                   arguments + argument_count);
     try {
-        app_->parse(argument_count, arguments);
+        if (const auto path = find_config_path(words)) {
+            add_from_file(*app_, *path, words);
+        }
+        std::ranges::reverse(words);  // the library takes them from the back
+        app_->parse(std::move(words));
     } catch (const CLI::Success& success) {
         return app_->exit(success);
     } catch (const CLI::ParseError& error) {

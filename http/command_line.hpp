@@ -44,6 +44,7 @@ class CommandLine {
     std::unique_ptr<CLI::App> app_;
     Options options_;
     bool check_only_ = false;
+    std::string config_path_;
 };
 
 }  // namespace enduring::http

@@ -12,7 +12,7 @@ namespace enduring::http {
 namespace {
 
 // An entity tag may contain commas, so the list is not split at them.
-bool lists_tag(std::string_view list, std::string_view tag, bool weakly) {
+bool value_lists_tag(std::string_view list, std::string_view tag, bool weakly) {
     list = trim(list);
     if (list == "*") {
         return true;
@@ -34,6 +34,20 @@ bool lists_tag(std::string_view list, std::string_view tag, bool weakly) {
         list.remove_prefix(end + 1);
     }
     return false;
+}
+
+// A list may be spread over several fields of the same name: RFC 9110 §5.3. Nothing if there is
+// none.
+std::optional<bool> lists_tag(const Request& request, std::string_view name, std::string_view tag,
+                              bool weakly) {
+    std::optional<bool> found;
+    for (std::size_t i = 0; i < request.field_count(); ++i) {
+        const Field field = request.field_at(i);
+        if (equals_ignoring_case(field.name, name)) {
+            found = found.value_or(false) || value_lists_tag(field.value, tag, weakly);
+        }
+    }
+    return found;
 }
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
@@ -60,12 +74,15 @@ Selection select_range(std::string_view field, std::uint64_t size) {
     const auto first = parse_number(trim(range.substr(0, dash)));
     const auto last = parse_number(trim(range.substr(dash + 1)));
     if (dash == 0) {
-        if (!last) {
+        if (last == 0U) {
+            return {Selection::Kind::unsatisfiable, 0, size};
+        }
+        // The last bytes of nothing are satisfiable (§14.1.2), but no part could be named.
+        if (!last || size == 0) {
             return whole;
         }
         const std::uint64_t count = std::min(*last, size);
-        return count == 0 ? Selection{Selection::Kind::unsatisfiable, 0, size}
-                          : Selection{Selection::Kind::part, size - count, count};
+        return {Selection::Kind::part, size - count, count};
     }
     const bool open_ended = dash + 1 == range.size();
     if (!first || (!last && !open_ended) || (last && *last < *first)) {
@@ -92,8 +109,9 @@ bool range_applies(const Request& request, const Validators& validators) {
 }  // namespace
 
 Selection select(const Request& request, const Validators& validators) {
-    if (const auto match = request.field("If-Match")) {
-        if (!lists_tag(*match, validators.entity_tag, false)) {
+    const bool reads = request.method() == Method::get || request.method() == Method::head;
+    if (const auto matches = lists_tag(request, "If-Match", validators.entity_tag, false)) {
+        if (!*matches) {
             return {Selection::Kind::failed, 0, 0};
         }
     } else if (const auto unmodified = request.field("If-Unmodified-Since")) {
@@ -102,11 +120,11 @@ Selection select(const Request& request, const Validators& validators) {
             return {Selection::Kind::failed, 0, 0};
         }
     }
-    if (const auto none = request.field("If-None-Match")) {
-        if (lists_tag(*none, validators.entity_tag, true)) {
-            return {Selection::Kind::not_modified, 0, 0};
+    if (const auto matches = lists_tag(request, "If-None-Match", validators.entity_tag, true)) {
+        if (*matches) {
+            return {reads ? Selection::Kind::not_modified : Selection::Kind::failed, 0, 0};
         }
-    } else if (const auto modified = request.field("If-Modified-Since")) {
+    } else if (const auto modified = request.field("If-Modified-Since"); modified && reads) {
         const auto date = parse_date(*modified, validators.now_seconds);
         if (date && validators.modified_seconds <= *date) {
             return {Selection::Kind::not_modified, 0, 0};

@@ -139,6 +139,22 @@ std::optional<Status> judge_method(std::string_view line) noexcept {
     return space == std::string_view::npos ? std::nullopt : std::optional(Status::not_implemented);
 }
 
+// Whether the version begins like one of HTTP.
+bool is_http(std::string_view line) noexcept {
+    const std::size_t second = line.find(' ', line.find(' ') + 1);
+    return second != std::string_view::npos && line.substr(second).starts_with(" HTTP/");
+}
+
+// Whether the field's name that was being read is one more than there may be. A name that is cut by
+// the end of the bytes is counted at once, so one that turns out to be none must be as well.
+bool is_name_beyond(const RequestHead& head, std::string_view parsed,
+                    const HeadLimits& limits) noexcept {
+    const std::size_t name = parsed.rfind('\n') + 1;
+    const bool counted = !head.fields.empty() && head.fields.back().name.offset == name;
+    return head.target.size > 0 && head.fields.size() == limits.fields_max && !counted &&
+           is_token(parsed.substr(name));
+}
+
 // What a version that llhttp does not accept deserves: 505 if it is well formed, else 400.
 std::optional<Status> judge_version(std::string_view line) noexcept {
     const std::size_t first = line.find(' ');
@@ -168,7 +184,7 @@ HeadParser::Outcome HeadParser::parse(RequestHead& head, const char* base, std::
     using Kind = Outcome::Kind;
     const std::uint32_t end = std::min(size, limits.head_bytes_max);
     if (error_ != 0) {
-        return judge_error(base, end, limits);
+        return judge_error(head, base, end, limits);
     }
     auto* state = reinterpret_cast<llhttp_t*>(state_);
     Work work{&head, base, &limits};
@@ -187,7 +203,9 @@ HeadParser::Outcome HeadParser::parse(RequestHead& head, const char* base, std::
         }
         // llhttp passes over several spaces; RFC 9112 §3 has one on each side of the target.
         const Span& target = head.target;
-        if (base[target.offset - 2] == ' ' || base[target.end() + 1] == ' ') {
+        // It also knows the requests of RTSP and Icecast.
+        if (base[target.offset - 2] == ' ' ||
+            !std::string_view(base + target.end(), end - target.end()).starts_with(" HTTP/")) {
             return {Kind::refused, Status::bad_request, 0};
         }
         head.method = methods[state->method];
@@ -198,18 +216,21 @@ HeadParser::Outcome HeadParser::parse(RequestHead& head, const char* base, std::
         return {Kind::refused, work.refusal, 0};
     }
     error_ = error;
-    return judge_error(base, end, limits);
+    return judge_error(head, base, end, limits);
 }
 
 // parsed_ is where llhttp stopped. A target that is too long is too long whatever follows it; for
 // the rest see the functions above.
-HeadParser::Outcome HeadParser::judge_error(const char* base, std::uint32_t size,
-                                            const HeadLimits& limits) {
+HeadParser::Outcome HeadParser::judge_error(const RequestHead& head, const char* base,
+                                            std::uint32_t size, const HeadLimits& limits) {
     using Kind = Outcome::Kind;
     const std::string_view line = request_line_of(base, size);
     std::optional<Status> verdict = Status::bad_request;
     if (error_ == HPE_INVALID_METHOD) {
         verdict = judge_method(line);
+    } else if (error_ == HPE_INVALID_CONSTANT && is_http(line)) {
+        // A method of RTSP's or Icecast's.
+        verdict = Status::not_implemented;
     } else if (error_ == HPE_INVALID_VERSION) {
         verdict = judge_version(line);
     } else if (error_ == HPE_PAUSED_H2_UPGRADE) {
@@ -219,6 +240,8 @@ HeadParser::Outcome HeadParser::judge_error(const char* base, std::uint32_t size
         if (parsed_ > target && parsed_ - target > limits.target_bytes_max) {
             verdict = Status::uri_too_long;
         }
+    } else if (is_name_beyond(head, {base, parsed_}, limits)) {
+        verdict = Status::header_fields_too_large;
     }
     if (!verdict) {
         return size == limits.head_bytes_max ? Outcome{Kind::refused, Status::bad_request, 0}

@@ -47,7 +47,8 @@ class HeadParser {
     [[nodiscard]] std::uint32_t parsed() const noexcept { return parsed_; }
 
   private:
-    Outcome judge_error(const char* base, std::uint32_t size, const HeadLimits& limits);
+    Outcome judge_error(const RequestHead& head, const char* base, std::uint32_t size,
+                        const HeadLimits& limits);
 
     static constexpr std::size_t state_bytes = 128;
     alignas(8) std::byte state_[state_bytes];

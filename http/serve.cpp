@@ -118,4 +118,9 @@ int check(const Options& options, Router router) {
     return 0;
 }
 
+int run(const CommandLine& command_line, Router router) {
+    return command_line.check_only() ? check(command_line.options(), std::move(router))
+                                     : serve(command_line.options(), std::move(router));
+}
+
 }  // namespace enduring::http

@@ -1,6 +1,7 @@
 // For a program that is a server and nothing else.
 #pragma once
 
+#include "http/command_line.hpp"
 #include "http/options.hpp"
 #include "http/router.hpp"
 
@@ -14,5 +15,8 @@ int serve(const Options& options, Router router);
 
 /// Makes the server as serve() would, prints what it decided, and ends: 0 or 1.
 int check(const Options& options, Router router);
+
+/// What the command line asks for: check() with --check, else serve().
+int run(const CommandLine& command_line, Router router);
 
 }  // namespace enduring::http

@@ -19,8 +19,7 @@ namespace {
 
 using Worker = core::Worker<Service>;
 
-// Descriptors for rings, listeners, standard streams, and files being served.
-constexpr std::uint64_t spare_descriptors = 256;
+// Descriptors for rings, listeners and standard streams, whatever else there is.
 constexpr std::uint64_t spare_descriptors_min = 64;
 
 std::int64_t wall_clock_ms() {
@@ -59,7 +58,8 @@ core::Result<unsigned> decide_workers(const Options& options, std::vector<std::s
     return workers;
 }
 
-// A connection needs one descriptor, and a second one while it is sent a file.
+// A connection needs one descriptor, and a second one while it is sent a large file. Unless the
+// user says how many connections there may be, an eighth of the limit is left for files.
 core::Result<std::uint32_t> decide_connections(const Options& options,
                                                std::vector<std::string>& report) {
     const std::uint64_t descriptors = core::raise_descriptor_limit();
@@ -67,8 +67,9 @@ core::Result<std::uint32_t> decide_connections(const Options& options,
         return core::fail(fmt::format("the limit of {} open files is too low", descriptors),
                           "raise it to 1024 or more (ulimit -n, LimitNOFILE=, --ulimit nofile=)");
     }
-    const std::uint64_t spare = std::min(spare_descriptors, descriptors / 4);
-    const std::uint64_t possible = std::min<std::uint64_t>(descriptors - spare, core::slot_limit);
+    const std::uint64_t possible =
+        std::min<std::uint64_t>(descriptors - spare_descriptors_min, core::slot_limit);
+    const std::uint64_t usual = std::min(possible, descriptors - descriptors / 8);
     if (options.connections_max > possible) {
         return core::fail(
             fmt::format("--max-connections {} needs more than the {} open files that this process "
@@ -78,8 +79,8 @@ core::Result<std::uint32_t> decide_connections(const Options& options,
                         "most {}",
                         possible));
     }
-    const auto connections = options.connections_max != 0 ? options.connections_max
-                                                          : static_cast<std::uint32_t>(possible);
+    const auto connections =
+        options.connections_max != 0 ? options.connections_max : static_cast<std::uint32_t>(usual);
     report.push_back(
         fmt::format("connections: at most {} (open files: {})", connections, descriptors));
     return connections;
@@ -175,7 +176,7 @@ core::Result<void> Server::start() {
     for (unsigned i = 0; i < parts_->workers.size(); ++i) {
         for (core::Listener& listener : parts_->listeners) {
             if (const int descriptor = listener.take(i); result && descriptor >= 0) {
-                parts_->workers[i]->loop().add_listener(descriptor);
+                parts_->workers[i]->loop().add_listener(descriptor, parts_->options.backlog);
             }
         }
         if (result) {
@@ -220,6 +221,14 @@ std::vector<core::Address> Server::addresses() const {
         addresses.push_back(listener.address());
     }
     return addresses;
+}
+
+std::vector<std::uint32_t> Server::connections() const {
+    std::vector<std::uint32_t> counts;
+    for (unsigned i = 0; i < parts_->balance->workers(); ++i) {
+        counts.push_back(parts_->balance->count(i));
+    }
+    return counts;
 }
 
 }  // namespace enduring::http

@@ -49,6 +49,9 @@ class Server {
 
     /// Where it listens: a port 0 is replaced by the one that the system chose.
     [[nodiscard]] std::vector<core::Address> addresses() const;
+    /// Connections of each worker, those on their way to it included. From any thread; a moment
+    /// old.
+    [[nodiscard]] std::vector<std::uint32_t> connections() const;
     /// What was decided at the start, a line each.
     [[nodiscard]] const std::vector<std::string>& report() const noexcept { return report_; }
 

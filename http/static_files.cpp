@@ -183,7 +183,12 @@ void StaticFiles::operator()(const Request& request, Responder responder) const 
         std::make_shared<const OpenFile>(open_beneath(root_->get(), path.relative.c_str()));
     struct stat status{};
     if (file->get() < 0 || ::fstat(file->get(), &status) != 0) {
-        responder.send(error_response(status_of(errno)));
+        Response response = error_response(status_of(errno));
+        if (response.status() == Status::service_unavailable) {
+            // Out of descriptors: another client's file ends soon.
+            response.field("Retry-After", "1");
+        }
+        responder.send(std::move(response));
         return;
     }
     if (S_ISDIR(status.st_mode) && !path.directory) {

@@ -72,6 +72,9 @@ std::string format_duration(std::uint64_t milliseconds) {
     if (milliseconds % 3'600'000 == 0) {
         return std::to_string(milliseconds / 3'600'000) + "h";
     }
+    if (milliseconds % 60'000 == 0) {
+        return std::to_string(milliseconds / 60'000) + "m";
+    }
     if (milliseconds % 1000 == 0) {
         return std::to_string(milliseconds / 1000) + "s";
     }

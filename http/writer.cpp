@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,8 +26,8 @@ class Cursor {
     explicit Cursor(char* at) noexcept : at_(at) {}
 
     void put(std::string_view text) noexcept {
-        std::memcpy(at_, text.data(), text.size());
-        at_ += text.size();
+        // Not memcpy(): the data of an empty view may be null.
+        at_ = std::copy_n(text.data(), text.size(), at_);
     }
     // A value that a handler made: no control character may begin a line of its own.
     void put_value(std::string_view text) noexcept {

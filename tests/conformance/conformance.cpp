@@ -4,7 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "http/command_line.hpp"
 #include "http/serve.hpp"
 #include "http/text.hpp"
 
@@ -62,5 +61,5 @@ int main(int argument_count, char** arguments) {
         router.on(method, "/echo", list_fields);
         router.on(method, "/cookie", list_cookies);
     }
-    return serve(command_line.options(), std::move(router));
+    return run(command_line, std::move(router));
 }

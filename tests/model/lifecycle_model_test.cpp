@@ -40,6 +40,9 @@ struct World {
     bool send_cancelled = false;
     std::uint8_t cancels = 0;  // in the kernel
     bool input_ended = false;
+    bool starved = false;  // no buffer was left for it
+    bool held = false;     // the session has enough input
+    bool output = false;   // the session has queued something that was not sent
     bool write_shut = false;
     bool retired = false;
     bool must_reset = false;  // the connection was cut by us
@@ -191,17 +194,21 @@ void happen(World& world, const State& before, const Event& event) {
     const Phase phase = before.machine.phase();
     const bool write_due = before.now_ms >= before.machine.write_deadline_ms();
     switch (event.kind) {
+        case Event::Kind::receive_starved:
+            world.starved = true;
+            [[fallthrough]];
         case Event::Kind::receive_broken:
         case Event::Kind::receive_ended:
-        case Event::Kind::receive_starved:
         case Event::Kind::peer_finished:
             world.receive = false;
             world.receive_cancelled = false;
             break;
         case Event::Kind::sent:
-        case Event::Kind::send_ended:
         case Event::Kind::send_broken:
         case Event::Kind::send_failed:
+            world.output = event.output_waiting;
+            [[fallthrough]];
+        case Event::Kind::send_ended:
             world.send = false;
             world.send_cancelled = false;
             break;
@@ -213,6 +220,11 @@ void happen(World& world, const State& before, const Event& event) {
             break;
         case Event::Kind::progressed:
             world.debt = Debt::none;
+            world.held = event.progress.hold_input;
+            world.output = world.output || event.output_waiting;
+            break;
+        case Event::Kind::buffers_returned:
+            world.starved = false;
             break;
         case Event::Kind::retire:
             world.retired = true;
@@ -248,6 +260,7 @@ void obey(World& world, const State& before, const Event& event, const Lifecycle
     if (actions.has(Actions::arm_receive)) {
         verdict.require(!world.receive, "a second receive is armed");
         verdict.require(!world.input_ended, "a receive is armed after the end of input");
+        verdict.require(!world.starved, "a receive is armed although no buffer is left");
         verdict.require(world.descriptor == Descriptor::open, "a receive on a closed descriptor");
         world.receive = true;
     }
@@ -259,6 +272,7 @@ void obey(World& world, const State& before, const Event& event, const Lifecycle
     }
     if (actions.has(Actions::shutdown_write)) {
         verdict.require(!world.write_shut, "the sending side is shut twice");
+        verdict.require(!world.input_ended, "shut although the close follows at once");
         verdict.require(!world.send && !after.output_waiting(), "shut before all was sent");
         verdict.require(world.descriptor == Descriptor::open, "shut on a closed descriptor");
         world.write_shut = true;
@@ -359,6 +373,9 @@ void inspect(const State& state, const TimeLimits& limits, Verdict& verdict) {
     verdict.require(machine.receiving() == world.receive, "receiving() is not true");
     verdict.require(machine.sending() == world.send, "sending() is not true");
     verdict.require(machine.cancels() == world.cancels, "cancels() is not true");
+    verdict.require(machine.starved() == world.starved, "starved() is not true");
+    verdict.require(machine.input_held() == world.held, "input_held() is not true");
+    verdict.require(machine.output_waiting() == world.output, "output_waiting() is not true");
     verdict.require(machine.peer_finished() == world.input_ended, "peer_finished() is not true");
     verdict.require(machine.is_open() || machine.reason() != Reason::none,
                     "a connection ends without a reason");

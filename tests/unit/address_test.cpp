@@ -76,6 +76,7 @@ TEST(Address, SaysWhatIsAllowedOfWhatItCannotRead) {
         {"::1:80", "an IPv6 address stands in brackets"},
         {"[::1:80", "an IPv6 address stands in brackets"},
         {"::1]:80", "an IPv6 address stands in brackets"},
+        {"name]:80", "an IPv6 address stands in brackets"},
         {"[:80", "an IPv6 address stands in brackets"},
         {"unix:", "the path must have 1 to 107 bytes"},
         {too_long, "the path must have 1 to 107 bytes"},

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -85,10 +86,12 @@ TEST(Balance, KnowsWhoStillHandsOver) {
 TEST(Balance, LosesNothingBetweenThreads) {
     constexpr unsigned workers = 4;
     Balance balance(workers);
+    std::latch start(workers);  // together, or they would run one after the other
     std::vector<std::thread> threads;
     for (unsigned self = 0; self < workers; ++self) {
-        threads.emplace_back([&balance, self] {
-            for (int i = 0; i < 5'000; ++i) {
+        threads.emplace_back([&balance, &start, self] {
+            start.arrive_and_wait();
+            for (int i = 0; i < 100'000; ++i) {
                 const unsigned target = balance.choose(self);
                 ASSERT_LT(target, balance.workers());
                 balance.add(target);
@@ -101,7 +104,7 @@ TEST(Balance, LosesNothingBetweenThreads) {
     for (std::thread& thread : threads) {
         thread.join();
     }
-    EXPECT_EQ(balance.count(0), workers * 5'000U);
+    EXPECT_EQ(balance.count(0), workers * 100'000U);
     EXPECT_EQ(balance.count(1), 0U);
     EXPECT_EQ(balance.accepting(), 0U);
 }

@@ -829,8 +829,8 @@ TEST_F(LifecycleTest, AbortWhileLingeringResets) {
 TEST_F(LifecycleTest, WhoJoinsIsNotCutAgain) {
     reach_lingering();
     time_out();
-    EXPECT_EQ(step(events::abort()), none);
     EXPECT_EQ(step(events::receive_broken()), none);
+    EXPECT_EQ(step(events::abort()), none);
     EXPECT_EQ(step(events::cancel_ended()), does(Actions::close)) << "without a reset";
     EXPECT_EQ(step(events::abort()), none);
     EXPECT_EQ(phase(), Phase::closing);

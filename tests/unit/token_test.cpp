@@ -32,7 +32,7 @@ TEST(Token, HasItsPartsWhereTheHeaderSays) {
 }
 
 TEST(Token, ASlotThatIsTooLargeDoesNotReachTheGeneration) {
-    EXPECT_EQ(unpack(pack({Operation::send, slot_limit + 5, 7})), (Token{Operation::send, 5, 7}));
+    EXPECT_EQ(unpack(pack({Operation::send, slot_limit + 5, 6})), (Token{Operation::send, 5, 6}));
 }
 
 TEST(Token, DiffersInEveryPart) {

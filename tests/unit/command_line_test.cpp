@@ -1,0 +1,385 @@
+// The flags of a server: from the command line, the environment and a file; good and bad.
+#include "http/command_line.hpp"
+
+#include <gtest/gtest.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/token.hpp"
+
+namespace enduring::http {
+namespace {
+
+/// What a parse gave.
+struct Parsed {
+    std::optional<int> exit;
+    Options options;
+    bool check_only = false;
+    std::string out;
+    std::string err;
+};
+
+Parsed parse(const std::vector<std::string>& arguments) {
+    std::vector<const char*> pointers{"enduring"};
+    for (const std::string& argument : arguments) {
+        pointers.push_back(argument.c_str());
+    }
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    CommandLine line("enduring", "Serves files.");
+    Parsed parsed;
+    parsed.exit = line.parse(static_cast<int>(pointers.size()), pointers.data());
+    parsed.options = line.options();
+    parsed.check_only = line.check_only();
+    parsed.out = testing::internal::GetCapturedStdout();
+    parsed.err = testing::internal::GetCapturedStderr();
+    return parsed;
+}
+
+/// A variable of the environment, for the life of this object.
+class Variable {
+  public:
+    Variable(std::string name, const std::string& value) : name_(std::move(name)) {
+        ::setenv(name_.c_str(), value.c_str(), 1);
+    }
+    ~Variable() { ::unsetenv(name_.c_str()); }
+    Variable(const Variable&) = delete;
+    Variable& operator=(const Variable&) = delete;
+
+  private:
+    std::string name_;
+};
+
+class CommandLineTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        std::string path =
+            (std::filesystem::temp_directory_path() / "command_line_test.XXXXXX").string();
+        ASSERT_NE(::mkdtemp(path.data()), nullptr);
+        directory_ = path;
+    }
+    void TearDown() override { std::filesystem::remove_all(directory_); }
+
+    [[nodiscard]] std::string file_with(std::string_view text) const {
+        const std::filesystem::path path = directory_ / "server.conf";
+        std::ofstream(path) << text;
+        return path.string();
+    }
+
+    std::filesystem::path directory_;
+};
+
+using Get = std::function<std::uint64_t(const Options&)>;
+
+/// A flag with one value.
+struct Flag {
+    std::string name;
+    std::uint64_t by_default;
+    Get get;
+    std::vector<std::pair<std::string, std::uint64_t>> good;
+    std::vector<std::string> bad;
+    std::string allowed;  ///< a part of what is said about a bad value
+};
+
+Flag duration(std::string name, std::uint64_t by_default, Get get) {
+    return {
+        std::move(name),
+        by_default,
+        std::move(get),
+        {{"500ms", 500}, {"7s", 7000}, {"7", 7000}, {"2m", 120'000}, {"1.5h", 5'400'000}, {"0", 0}},
+        {"-1s", "7d", "s", "ten", "7 s", "9000h", ""},
+        "a duration like 500ms, 10s, 5m or 1h"};
+}
+
+const std::vector<Flag>& flags() {
+    static const std::vector<Flag> all{
+        duration("keepalive-timeout", 75'000,
+                 [](const Options& o) { return o.times.keepalive_timeout_ms; }),
+        duration("header-timeout", 10'000,
+                 [](const Options& o) { return o.times.header_timeout_ms; }),
+        duration("body-timeout", 30'000, [](const Options& o) { return o.times.body_timeout_ms; }),
+        duration("handler-timeout", 0, [](const Options& o) { return o.times.handler_timeout_ms; }),
+        duration("write-timeout", 60'000,
+                 [](const Options& o) { return o.times.write_timeout_ms; }),
+        duration("linger-timeout", 2'000,
+                 [](const Options& o) { return o.times.linger_timeout_ms; }),
+        duration("linger-max", 30'000, [](const Options& o) { return o.times.linger_max_ms; }),
+        duration("drain-timeout", 30'000, [](const Options& o) { return o.drain_timeout_ms; }),
+        {"keepalive-requests",
+         1000,
+         [](const Options& o) { return o.http.requests_max; },
+         {{"0", 0}, {"1", 1}, {"4294967295", 4294967295}},
+         {"-1", "4294967296", "1k", "off", "1.5", "", " 1"},
+         "a number from 0 to 4294967295"},
+        {"backlog",
+         4096,
+         [](const Options& o) { return o.backlog; },
+         {{"1", 1}, {"65535", 65535}},
+         {"0", "65536", "x"},
+         "a number from 1 to 65535"},
+        {"workers",
+         0,
+         [](const Options& o) { return o.workers; },
+         {{"1", 1}, {"256", 256}, {"auto", 0}},
+         {"0", "257", "Auto", "all"},
+         "a number from 1 to 256, or auto"},
+        {"recv-buffers",
+         2048,
+         [](const Options& o) { return o.receive_buffers; },
+         {{"8", 8}, {"32768", 32768}},
+         {"4", "65536", "9", "1000", "0", "1k"},
+         "a power of two from 8 to 32768"},
+        {"recv-buffer-size",
+         4096,
+         [](const Options& o) { return o.receive_buffer_bytes; },
+         {{"256", 256}, {"16k", 16384}, {"1m", 1048576}},
+         {"255", "1025k", "-1", "1kb"},
+         "a size from 256 to 1m"},
+        {"ring-entries",
+         4096,
+         [](const Options& o) { return o.ring_entries; },
+         {{"64", 64}, {"32768", 32768}},
+         {"32", "65536", "100"},
+         "a power of two from 64 to 32768"},
+        {"max-connections",
+         0,
+         [](const Options& o) { return o.connections_max; },
+         {{"1", 1}, {"16777216", core::slot_limit}, {"auto", 0}},
+         {"0", "16777217", "many"},
+         "a number from 1 to 16777216, or auto"},
+        {"max-head",
+         16384,
+         [](const Options& o) { return o.http.head.head_bytes_max; },
+         {{"256", 256}, {"1m", 1048576}},
+         {"255", "1048577", "x"},
+         "a size from 256 to 1m"},
+        {"max-target",
+         8192,
+         [](const Options& o) { return o.http.head.target_bytes_max; },
+         {{"16", 16}, {"4K", 4096}},
+         {"15", "2m"},
+         "a size from 16 to 1m"},
+        {"max-headers",
+         100,
+         [](const Options& o) { return o.http.head.fields_max; },
+         {{"1", 1}, {"10000", 10000}},
+         {"0", "10001"},
+         "a number from 1 to 10000"},
+        {"max-body",
+         1048576,
+         [](const Options& o) { return o.http.content_bytes_max; },
+         {{"0", 0}, {"2g", 2147483648}, {"1024g", 1099511627776}},
+         {"1025g", "-1", "1t", ""},
+         "a size from 0 to 1024g"},
+        {"discard-max",
+         65536,
+         [](const Options& o) { return o.http.discard_bytes_max; },
+         {{"0", 0}, {"1k", 1024}},
+         {"1025g", "x"},
+         "a size from 0 to 1024g"},
+        {"max-pipelined",
+         64,
+         [](const Options& o) { return o.http.pipelined_max; },
+         {{"1", 1}, {"65535", 65535}},
+         {"0", "65536"},
+         "a number from 1 to 65535"},
+    };
+    return all;
+}
+
+std::string variable_of(std::string flag) {
+    std::ranges::replace(flag, '-', '_');
+    std::ranges::transform(flag, flag.begin(), [](char c) {
+        return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+    });
+    return "ENDURING_" + flag;
+}
+
+TEST_F(CommandLineTest, WithoutArgumentsTheDefaultsHold) {
+    const Parsed parsed = parse({});
+    EXPECT_EQ(parsed.exit, std::nullopt);
+    EXPECT_FALSE(parsed.check_only);
+    EXPECT_FALSE(parsed.options.pin);
+    EXPECT_TRUE(parsed.options.listen.empty());
+    for (const Flag& flag : flags()) {
+        EXPECT_EQ(flag.get(parsed.options), flag.by_default) << flag.name;
+    }
+    EXPECT_EQ(parsed.out + parsed.err, "");
+}
+
+TEST_F(CommandLineTest, EachFlagTakesItsValuesFromAllThreePlaces) {
+    for (const Flag& flag : flags()) {
+        for (const auto& [value, expected] : flag.good) {
+            for (const Parsed& parsed :
+                 {parse({"--" + flag.name, value}), parse({"--" + flag.name + "=" + value})}) {
+                EXPECT_EQ(parsed.exit, std::nullopt) << flag.name << ' ' << value << parsed.err;
+                EXPECT_EQ(flag.get(parsed.options), expected) << flag.name << ' ' << value;
+            }
+            {
+                const Variable variable(variable_of(flag.name), value);
+                const Parsed parsed = parse({});
+                EXPECT_EQ(parsed.exit, std::nullopt) << flag.name << ' ' << value << parsed.err;
+                EXPECT_EQ(flag.get(parsed.options), expected) << flag.name << ' ' << value;
+            }
+            const Parsed parsed = parse({"--config", file_with(flag.name + "=" + value + "\n")});
+            EXPECT_EQ(parsed.exit, std::nullopt) << flag.name << ' ' << value << parsed.err;
+            EXPECT_EQ(flag.get(parsed.options), expected) << flag.name << ' ' << value;
+            // Nothing else has changed.
+            for (const Flag& other : flags()) {
+                if (other.name != flag.name) {
+                    EXPECT_EQ(other.get(parsed.options), other.by_default)
+                        << other.name << " by " << flag.name;
+                }
+            }
+        }
+    }
+}
+
+TEST_F(CommandLineTest, ABadValueIsSaidWithItsFlagAndWhatIsAllowed) {
+    const auto expect_refusal = [](const Parsed& parsed, const Flag& flag,
+                                   const std::string& value) {
+        EXPECT_EQ(parsed.exit, 2) << flag.name << ' ' << value;
+        EXPECT_TRUE(parsed.err.contains("--" + flag.name)) << value << ": " << parsed.err;
+        EXPECT_TRUE(parsed.err.contains("'" + value + "'")) << value << ": " << parsed.err;
+        EXPECT_TRUE(parsed.err.contains(flag.allowed)) << value << ": " << parsed.err;
+        EXPECT_EQ(parsed.out, "");
+    };
+    for (const Flag& flag : flags()) {
+        for (const std::string& value : flag.bad) {
+            if (!value.empty()) {
+                expect_refusal(parse({"--" + flag.name + "=" + value}), flag, value);
+                const Variable variable(variable_of(flag.name), value);
+                expect_refusal(parse({}), flag, value);
+            } else {
+                EXPECT_EQ(parse({"--" + flag.name + "="}).exit, 2) << flag.name;
+            }
+        }
+        const Parsed parsed =
+            parse({"--config", file_with(flag.name + "=" + flag.bad.front() + "\n")});
+        expect_refusal(parsed, flag, flag.bad.front());
+        EXPECT_EQ(parse({"--" + flag.name}).exit, 2) << flag.name << " without a value";
+    }
+}
+
+TEST_F(CommandLineTest, TheCommandLineWinsOverTheEnvironmentAndThatOverTheFile) {
+    const std::string file =
+        file_with("keepalive-timeout=1s\nheader-timeout=1s\nbody-timeout=1s\n");
+    const Variable first("ENDURING_KEEPALIVE_TIMEOUT", "2s");
+    const Variable second("ENDURING_HEADER_TIMEOUT", "2s");
+    const Parsed parsed = parse({"--keepalive-timeout", "3s", "--config", file});
+    EXPECT_EQ(parsed.exit, std::nullopt) << parsed.err;
+    EXPECT_EQ(parsed.options.times.keepalive_timeout_ms, 3000U);
+    EXPECT_EQ(parsed.options.times.header_timeout_ms, 2000U);
+    EXPECT_EQ(parsed.options.times.body_timeout_ms, 1000U);
+    EXPECT_EQ(parsed.options.times.write_timeout_ms, 60'000U);
+}
+
+TEST_F(CommandLineTest, TheFileMayBeNamedInTheEnvironment) {
+    const Variable variable("ENDURING_CONFIG",
+                            file_with("# a comment\n\nmax-body = 2m\npin=true\n"));
+    const Parsed parsed = parse({});
+    EXPECT_EQ(parsed.exit, std::nullopt) << parsed.err;
+    EXPECT_EQ(parsed.options.http.content_bytes_max, 2U * 1024 * 1024);
+    EXPECT_TRUE(parsed.options.pin);
+}
+
+TEST_F(CommandLineTest, AFileWithAnUnknownKeyOrWithoutAFileIsAMistake) {
+    const Parsed unknown = parse({"--config", file_with("keepalive-timeot=20s\n")});
+    EXPECT_EQ(unknown.exit, 2);
+    EXPECT_TRUE(unknown.err.contains("keepalive-timeot")) << unknown.err;
+    const Parsed none = parse({"--config", (directory_ / "none.conf").string()});
+    EXPECT_EQ(none.exit, 2);
+    EXPECT_TRUE(none.err.contains("none.conf")) << none.err;
+}
+
+TEST_F(CommandLineTest, AnUnknownFlagOrArgumentIsAMistake) {
+    for (const std::string argument : {"--keepalive-timeot=20s", "--unknown", "-x", "argument"}) {
+        const Parsed parsed = parse({argument});
+        EXPECT_EQ(parsed.exit, 2) << argument;
+        EXPECT_TRUE(parsed.err.contains(argument.substr(0, argument.find('=')))) << parsed.err;
+        EXPECT_TRUE(parsed.err.contains("--help shows all flags")) << parsed.err;
+        EXPECT_TRUE(parsed.err.starts_with("enduring: ")) << parsed.err;
+    }
+}
+
+TEST_F(CommandLineTest, ListensWhereItIsTold) {
+    const auto texts = [](const Parsed& parsed) {
+        std::vector<std::string> result;
+        for (const core::Address& address : parsed.options.listen) {
+            result.push_back(address.text());
+        }
+        return result;
+    };
+    using Texts = std::vector<std::string>;
+    EXPECT_EQ(texts(parse({"--listen", "80"})), Texts{"*:80"});
+    EXPECT_EQ(texts(parse({"--listen", "127.0.0.1:8080", "--listen", "[::1]:81"})),
+              (Texts{"127.0.0.1:8080", "[::1]:81"}));
+    EXPECT_EQ(texts(parse({"--listen=80,81", "--listen", "unix:/run/x"})),
+              (Texts{"*:80", "*:81", "unix:/run/x"}));
+    {
+        const Variable variable("ENDURING_LISTEN", "80,localhost:81");
+        EXPECT_EQ(texts(parse({})), (Texts{"*:80", "localhost:81"}));
+        EXPECT_EQ(texts(parse({"--listen", "90"})), Texts{"*:90"});
+    }
+    for (const std::string bad : {"x", "70000", "::1:80", "localhost:x", "unix:", "-1"}) {
+        const Parsed parsed = parse({"--listen=" + bad});
+        EXPECT_EQ(parsed.exit, 2) << bad;
+        EXPECT_TRUE(parsed.err.contains("--listen")) << parsed.err;
+        EXPECT_TRUE(parsed.err.contains("'" + bad + "'")) << parsed.err;
+        EXPECT_TRUE(parsed.err.contains("PORT, HOST:PORT")) << parsed.err;
+    }
+}
+
+TEST_F(CommandLineTest, SwitchesAreOffUntilTheyAreGiven) {
+    EXPECT_TRUE(parse({"--pin"}).options.pin);
+    EXPECT_TRUE(parse({"--check"}).check_only);
+    EXPECT_FALSE(parse({"--check"}).options.pin);
+    const Variable variable("ENDURING_PIN", "true");
+    EXPECT_TRUE(parse({}).options.pin);
+}
+
+TEST_F(CommandLineTest, HelpShowsEveryFlagWithItsDefault) {
+    const Parsed parsed = parse({"--help"});
+    EXPECT_EQ(parsed.exit, 0);
+    EXPECT_EQ(parsed.err, "");
+    EXPECT_TRUE(parsed.out.contains("Serves files."));
+    for (const Flag& flag : flags()) {
+        EXPECT_TRUE(parsed.out.contains("--" + flag.name + " ")) << flag.name;
+        EXPECT_TRUE(parsed.out.contains(variable_of(flag.name))) << flag.name;
+    }
+    for (const std::string_view part : {"--listen", "--pin", "--config", "--check", "--version",
+                                        "[75s]", "[16k]", "[auto]", "[1000]", "[8080]"}) {
+        EXPECT_TRUE(parsed.out.contains(part)) << part << " in\n" << parsed.out;
+    }
+}
+
+TEST_F(CommandLineTest, TheVersionIsSaid) {
+    const Parsed parsed = parse({"--version"});
+    EXPECT_EQ(parsed.exit, 0);
+    EXPECT_EQ(parsed.out, "enduring " ENDURING_VERSION "\n");
+}
+
+// A program's own arguments take part like the server's.
+TEST_F(CommandLineTest, AProgramMayAddItsOwn) {
+    CommandLine line("program", "Does something.");
+    std::string root;
+    line.app().add_option("root", root, "What to serve");
+    const char* const arguments[] = {"program", "--backlog", "7", "/srv"};
+    EXPECT_EQ(line.parse(4, arguments), std::nullopt);
+    EXPECT_EQ(line.options().backlog, 7U);
+    EXPECT_EQ(root, "/srv");
+}
+
+}  // namespace
+}  // namespace enduring::http

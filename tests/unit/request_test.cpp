@@ -1,0 +1,84 @@
+// What a handler sees of a request.
+#include "http/request.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <optional>
+#include <string>
+
+#include "parsed_request.hpp"
+
+namespace enduring::http {
+namespace {
+
+TEST(RequestTest, ShowsTheRequestLine) {
+    const ParsedRequest parsed("DELETE /a%20b/c?x=1&y=?/ HTTP/1.1\r\nHost: example:81\r\n\r\n");
+    const Request request = parsed.request();
+    EXPECT_EQ(request.method(), Method::delete_);
+    EXPECT_EQ(request.target(), "/a%20b/c?x=1&y=?/");
+    EXPECT_EQ(request.path(), "/a%20b/c");
+    EXPECT_EQ(request.query(), "x=1&y=?/");
+    EXPECT_EQ(request.authority(), "example:81");
+    EXPECT_EQ(request.minor_version(), 1U);
+    EXPECT_EQ(request.content(), "");
+}
+
+TEST(RequestTest, TheAuthorityOfAnAbsoluteTargetWins) {
+    const ParsedRequest parsed("GET http://a.example/x?y HTTP/1.1\r\nHost: b.example\r\n\r\n");
+    EXPECT_EQ(parsed.request().authority(), "a.example");
+    EXPECT_EQ(parsed.request().target(), "http://a.example/x?y");
+    EXPECT_EQ(parsed.request().path(), "/x");
+    EXPECT_EQ(parsed.request().query(), "y");
+    EXPECT_EQ(parsed.request().field("host"), "b.example");
+}
+
+TEST(RequestTest, AnOldRequestMayHaveNoAuthority) {
+    const ParsedRequest parsed("GET / HTTP/1.0\r\n\r\n");
+    EXPECT_EQ(parsed.request().authority(), "");
+    EXPECT_EQ(parsed.request().minor_version(), 0U);
+    EXPECT_EQ(parsed.request().field_count(), 0U);
+}
+
+TEST(RequestTest, GivesFieldsInOrderWithoutTheSpaceAround) {
+    const ParsedRequest parsed(
+        "GET / HTTP/1.1\r\nHost: h\r\nX-A: \t one two \t\r\nx-a:three\r\nX-Empty:\r\n"
+        "X-Blank: \t \r\n\r\n");
+    const Request request = parsed.request();
+    ASSERT_EQ(request.field_count(), 5U);
+    EXPECT_EQ(request.field_at(0).name, "Host");
+    EXPECT_EQ(request.field_at(0).value, "h");
+    EXPECT_EQ(request.field_at(1).name, "X-A");
+    EXPECT_EQ(request.field_at(1).value, "one two");
+    EXPECT_EQ(request.field_at(2).name, "x-a");
+    EXPECT_EQ(request.field_at(2).value, "three");
+    EXPECT_EQ(request.field_at(3).value, "");
+    EXPECT_EQ(request.field_at(4).value, "");
+}
+
+TEST(RequestTest, FindsTheFirstFieldOfANameInAnyCase) {
+    const ParsedRequest parsed(
+        "GET / HTTP/1.1\r\nHost: h\r\nX-A: one \r\nx-a: two\r\nX-Empty:\r\n\r\n");
+    const Request request = parsed.request();
+    EXPECT_EQ(request.field("X-A"), "one");
+    EXPECT_EQ(request.field("x-A"), "one");
+    EXPECT_EQ(request.field("X-EMPTY"), "");
+    EXPECT_EQ(request.field("X-B"), std::nullopt);
+    EXPECT_EQ(request.field("X-"), std::nullopt);
+    EXPECT_EQ(request.field(""), std::nullopt);
+}
+
+TEST(RequestTest, GivesContentAndParameters) {
+    const std::array<Parameter, 2> parameters{Parameter{"id", "7"}, Parameter{"rest", "a/b"}};
+    const ParsedRequest parsed("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n", "abc",
+                               parameters);
+    const Request request = parsed.request();
+    EXPECT_EQ(request.content(), "abc");
+    EXPECT_EQ(request.parameter("id"), "7");
+    EXPECT_EQ(request.parameter("rest"), "a/b");
+    EXPECT_EQ(request.parameter("ID"), "");
+    EXPECT_EQ(request.parameter("other"), "");
+}
+
+}  // namespace
+}  // namespace enduring::http
