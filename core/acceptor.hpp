@@ -22,6 +22,7 @@ namespace enduring::core {
 struct Neighbours {
     unsigned worker = 0;                  ///< this worker's number
     Balance* balance = nullptr;           ///< shared by all workers; null: one worker alone
+    std::uint32_t connections_max = 0;    ///< of all workers together
     std::vector<int> ring_descriptors{};  ///< the rings of all workers, by their numbers
 };
 
@@ -99,13 +100,14 @@ class Acceptor {
         }
     }
 
-    Outcome on_accept(std::uint32_t index, int result, bool more) {
+    /// full: this worker has no slot left; another one may.
+    Outcome on_accept(std::uint32_t index, int result, bool more, bool full) {
         Listener& listener = listeners_[index];
         if (!more) {
             --listener.armed;
             listener.multishot = false;
         }
-        const Outcome outcome = result >= 0 ? on_accepted(result) : on_failed(-result);
+        const Outcome outcome = result >= 0 ? on_accepted(result, full) : on_failed(-result);
         close_if_done(listener);
         return outcome;
     }
@@ -123,6 +125,18 @@ class Acceptor {
     }
 
     void on_other_closed() noexcept { --others_closing_; }
+
+    /// Slots that other workers have left, as far as this worker knows.
+    [[nodiscard]] std::uint32_t room_elsewhere() const noexcept {
+        if (neighbours_.balance == nullptr) {
+            return 0;
+        }
+        const std::uint32_t total = neighbours_.balance->total();
+        return total < neighbours_.connections_max ? neighbours_.connections_max - total : 0;
+    }
+    [[nodiscard]] bool has_neighbours() const noexcept {
+        return neighbours_.ring_descriptors.size() > 1;
+    }
 
     /// For an accepted connection that finds no slot: it waits here, as it would in the backlog.
     /// Only connections that other workers handed over at the same moment come to this.
@@ -180,13 +194,14 @@ class Acceptor {
                            Token{Operation::cancel_accept, index, 0});
     }
 
-    Outcome on_accepted(int descriptor) {
+    Outcome on_accepted(int descriptor, bool full) {
         Balance* balance = neighbours_.balance;
         if (balance == nullptr) {
             return Outcome::adopt;
         }
         // Others may have stopped already when this worker drains.
-        const unsigned target = shut_ ? neighbours_.worker : balance->choose(neighbours_.worker);
+        const unsigned target =
+            shut_ ? neighbours_.worker : balance->choose(neighbours_.worker, full);
         balance->add(target);
         if (target == neighbours_.worker) {
             return Outcome::adopt;

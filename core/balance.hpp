@@ -33,10 +33,19 @@ class Balance {
     }
     [[nodiscard]] unsigned workers() const noexcept { return workers_; }
 
-    /// The worker that should have the next connection that `self` accepted: itself, unless the
-    /// least loaded one has fewer by more than a sixteenth and two. Moving costs two completions,
-    /// so small differences stay.
-    [[nodiscard]] unsigned choose(unsigned self) const noexcept {
+    /// Connections of all workers.
+    [[nodiscard]] std::uint32_t total() const noexcept {
+        std::uint32_t sum = 0;
+        for (unsigned i = 0; i < workers_; ++i) {
+            sum += count(i);
+        }
+        return sum;
+    }
+
+    /// The worker that should have the next connection that `self` accepted: itself, unless it is
+    /// full, or the least loaded one has fewer by more than a sixteenth and two. Moving costs two
+    /// completions, so small differences stay.
+    [[nodiscard]] unsigned choose(unsigned self, bool self_full = false) const noexcept {
         const std::uint32_t mine = count(self);
         unsigned least = self;
         std::uint32_t least_count = mine;
@@ -47,7 +56,7 @@ class Balance {
                 least_count = other;
             }
         }
-        return mine > least_count + least_count / 16 + 2 ? least : self;
+        return self_full || mine > least_count + least_count / 16 + 2 ? least : self;
     }
 
   private:

@@ -57,7 +57,13 @@ class Drain {
 
     [[nodiscard]] ServerState state() const noexcept { return state_; }
     [[nodiscard]] std::uint64_t deadline_ms() const noexcept { return deadline_ms_; }
-    /// Connections that were cut because the drain took too long.
+    /// Descriptors or memory are short.
+    [[nodiscard]] bool scarce() const noexcept { return scarce_; }
+    /// Draining, and the time for it is over.
+    [[nodiscard]] bool overdue() const noexcept {
+        return state_ == ServerState::draining && deadline_ms_ == never;
+    }
+    /// Connections that were left when the time was over.
     [[nodiscard]] std::uint32_t aborted() const noexcept { return aborted_; }
 
   private:

@@ -217,6 +217,11 @@ class Lifecycle {
     }
     /// Input still goes to the session; later it is discarded.
     [[nodiscard]] bool is_open() const noexcept { return phase_ < Phase::flushing; }
+    /// A request or a response is in progress: cutting the connection now would be seen.
+    [[nodiscard]] bool owes() const noexcept {
+        return (phase_ >= Phase::head && phase_ <= Phase::stalled) ||
+               (phase_ <= Phase::flushing && (output_waiting_ || sending_));
+    }
     /// An operation of this kind is in the kernel, or about to be submitted.
     [[nodiscard]] bool receiving() const noexcept { return receiving_; }
     [[nodiscard]] bool sending() const noexcept { return sending_; }

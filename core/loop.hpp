@@ -82,9 +82,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     /// One turn. Public for tests that step the loop.
     void turn() {
-        if (drain_.state() == ServerState::serving) {
-            acceptor_.arm(connections_.capacity() - connections_.live());
-        }
+        accept();
         submitter_.submit_and_wait(wait_ms());
         now_ms_ = ring_.now_ms();
         protocol_.begin_turn(now_ms_);
@@ -119,6 +117,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
     [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
     [[nodiscard]] std::uint32_t connections() const noexcept { return connections_.live(); }
     [[nodiscard]] const Drain& server() const noexcept { return drain_; }
+    /// Connections that were cut at the end of the drain in the middle of a request or response.
+    [[nodiscard]] std::uint32_t cut() const noexcept { return cut_; }
     [[nodiscard]] std::size_t chunks_lent() const noexcept { return transmitter_.chunks_lent(); }
 
     // Host
@@ -149,6 +149,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     static constexpr std::uint16_t buffer_group = 0;
     static constexpr std::uint64_t last_messages_poll_ms = 5;
+    // Nobody tells a full worker that another one has room again.
+    static constexpr std::uint64_t neighbour_poll_ms = 20;
     static constexpr std::uint32_t sweep_done = ~0U;
 
     // ---- queues ------------------------------------------------------------------------------
@@ -197,6 +199,9 @@ class Loop final : public Host<typename ProtocolType::Session> {
             return last_messages_poll_ms;
         }
         std::uint64_t next_ms = drain_.deadline_ms();
+        if (drain_.state() == ServerState::full && acceptor_.has_neighbours()) {
+            next_ms = std::min(next_ms, now_ms_ + neighbour_poll_ms);
+        }
         if (const auto timer_ms = wheel_.next_ms()) {
             next_ms = std::min(next_ms, *timer_ms);
         }
@@ -268,7 +273,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     void take_accept(std::uint32_t listener, const Completion& completion) {
         using Outcome = typename Acceptor<RingType>::Outcome;
-        switch (acceptor_.on_accept(listener, completion.result, completion.more())) {
+        switch (acceptor_.on_accept(listener, completion.result, completion.more(),
+                                    connections_.full())) {
             case Outcome::adopt:
                 adopt(completion.result);
                 break;
@@ -289,11 +295,22 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     // ---- the server's own states -------------------------------------------------------------
 
+    // A worker that is full goes on accepting for the others, as long as these have room: clients
+    // cannot choose whose listener they come to.
+    void accept() {
+        if (drain_.state() == ServerState::serving) {
+            acceptor_.arm(connections_.capacity() - connections_.live());
+        } else if (drain_.state() == ServerState::full && !drain_.scarce()) {
+            acceptor_.arm(acceptor_.room_elsewhere());
+        }
+    }
+
     // Gives the connection a slot, or parks it: accepting pauses when all slots are taken, but one
     // burst may bring more than there are.
     void adopt(int descriptor) {
         const bool draining = drain_.state() == ServerState::draining;
-        if (drain_.state() == ServerState::stopped || (draining && connections_.full())) {
+        if (drain_.state() == ServerState::stopped ||
+            (draining && (connections_.full() || drain_.overdue()))) {
             acceptor_.uncount();
             acceptor_.refuse(descriptor);
             return;
@@ -362,6 +379,9 @@ class Loop final : public Host<typename ProtocolType::Session> {
             Connection& connection = connections_.at(slot);
             if (sweep_event_.kind == Event::Kind::retire && connection.lifecycle.is_open()) {
                 protocol_.retire(connection.session);
+            }
+            if (sweep_event_.kind == Event::Kind::abort && connection.lifecycle.owes()) {
+                ++cut_;
             }
             step(slot, connection, sweep_event_);
         }
@@ -576,6 +596,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
     std::vector<std::uint32_t> sending_;
     std::deque<ConnectionId> chunk_waiters_;
     std::uint32_t sweep_ = sweep_done;
+    std::uint32_t cut_ = 0;
     Event sweep_event_ = events::retire();
 };
 

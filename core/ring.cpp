@@ -49,6 +49,16 @@ std::string kernel_release() {
     return uname(&name) == 0 ? name.release : "unknown";
 }
 
+// A profile may block a single one of the three calls.
+std::unexpected<Error> refused(const char* what, int error) {
+    if (error == ENOSYS || error == EPERM || error == EACCES) {
+        Error explained = explain_setup_failure(error == EACCES ? EPERM : error);
+        explained.what = fmt::format("{}: {}", what, explained.what);
+        return std::unexpected(std::move(explained));
+    }
+    return fail(fmt::format("{} ({})", what, std::strerror(error)));
+}
+
 }  // namespace
 
 Error explain_setup_failure(int error) {
@@ -56,7 +66,7 @@ Error explain_setup_failure(int error) {
     constexpr const char* profile =
         "run the container with --security-opt seccomp=scripts/deploy/seccomp.json (Docker and "
         "podman), or with the profile of your engine extended by io_uring_setup, io_uring_enter "
-        "and io_uring_register";
+        "and io_uring_register (scripts/deploy/allow-io-uring PROFILE makes one)";
     if ((error == ENOSYS || error == EINVAL) && kernel_is_older_than(6, 1)) {
         return {
             fmt::format("the kernel {} is too old for this server ({})", kernel_release(), reason),
@@ -164,9 +174,13 @@ Result<void> Ring::enable() {
         return {};
     }
     if (const int error = io_uring_enable_rings(&ring_); error != 0) {
-        return fail(fmt::format("the ring cannot be enabled ({})", std::strerror(-error)));
+        return refused("the ring cannot be enabled", -error);
     }
     enabled_ = true;
+    // A profile that blocks io_uring_enter alone would else be met by a loop that never gets on.
+    if (const int error = io_uring_submit_and_get_events(&ring_); error < 0) {
+        return refused("the ring cannot be entered", -error);
+    }
     // A registered descriptor spares the kernel a look-up each turn; without it all works too.
     io_uring_register_ring_fd(&ring_);
     return {};
@@ -193,7 +207,11 @@ Result<void> Ring::register_buffer_ring(io_uring_buf_ring* memory, std::uint32_t
     registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
     registration.ring_entries = count;
     registration.bgid = group;
-    if (const int error = io_uring_register_buf_ring(&ring_, &registration, 0); error != 0) {
+    const int error = io_uring_register_buf_ring(&ring_, &registration, 0);
+    if (error == -ENOSYS || error == -EPERM) {
+        return refused("receive buffers cannot be registered", -error);
+    }
+    if (error != 0) {
         return fail(fmt::format("a ring of {} receive buffers cannot be registered ({})", count,
                                 std::strerror(-error)),
                     "give fewer --recv-buffers");

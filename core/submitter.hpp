@@ -20,7 +20,7 @@ class Submitter {
     static constexpr std::uint32_t submissions_per_step = 8;
 
     Submitter(RingType& ring, BufferRing& buffers, Counters& counters)
-        : ring_(ring), buffers_(buffers), counters_(counters) {}
+        : ring_(ring), buffers_(buffers), counters_(counters), capacity_(ring.sqe_room()) {}
 
     /// Whether one more step can be taken. If the queue is nearly full it is submitted first; when
     /// the kernel refuses, the caller leaves its work for the next turn.
@@ -29,10 +29,10 @@ class Submitter {
             return true;
         }
         buffers_.publish();
-        ++epoch_;
         if (ring_.submit() < 0) {
             ++counters_.submit_errors;
         }
+        see_submitted();
         return ring_.sqe_room() >= submissions_per_step;
     }
 
@@ -47,19 +47,27 @@ class Submitter {
     /// Submits and waits; gives up waiting after timeout_ms (0: at once; nothing: never).
     void submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
         buffers_.publish();
-        ++epoch_;
         if (ring_.submit_and_wait(timeout_ms) != 0) {
             ++counters_.submit_errors;
         }
+        see_submitted();
     }
 
-    /// Changes with each submit: memory that a submission refers to is free again then.
+    /// Changes when all submissions have been taken: memory that they refer to is free again then.
     [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
 
   private:
+    // The kernel may take only some, when it is short of memory.
+    void see_submitted() {
+        if (ring_.sqe_room() == capacity_) [[likely]] {
+            ++epoch_;
+        }
+    }
+
     RingType& ring_;
     BufferRing& buffers_;
     Counters& counters_;
+    std::uint32_t capacity_;
     std::uint64_t epoch_ = 0;
 };
 

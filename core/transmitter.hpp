@@ -98,7 +98,7 @@ class Transmitter {
     [[nodiscard]] std::size_t chunks_lent() const noexcept { return chunks_.lent(); }
 
   private:
-    static constexpr std::size_t slices_max = 16;
+    static constexpr std::size_t slices_max = 20;
     static constexpr std::size_t messages_max = 128;
 
     // The kernel reads a message when it is submitted, not later, so a few serve all connections.
@@ -109,10 +109,10 @@ class Transmitter {
 
     void send_queued(const SendQueue& queue, int socket, Token token) {
         std::array<Slice, slices_max> slices;
+        io_uring_sqe& sqe = submitter_.sqe();  // first, since it may submit
         const bool message_free = take_message();
         const std::size_t count =
             queue.gather(std::span(slices).first(message_free ? slices_max : 1));
-        io_uring_sqe& sqe = submitter_.sqe();
         if (count == 1) {
             prepare_send(sqe, socket, slices[0].data, slices[0].size, token);
             return;
@@ -169,7 +169,6 @@ class Transmitter {
         switch (-result) {
             case ECANCELED:
             case EINTR:
-            case EAGAIN:
                 return events::send_ended();
             default:
                 return events::send_failed();  // 0: the file became shorter than was promised

@@ -5,6 +5,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -55,7 +56,7 @@ class Worker {
     Result<void> start() {
         std::promise<Result<void>> enabled;
         std::future<Result<void>> outcome = enabled.get_future();
-        thread_ = std::thread([this, promise = std::move(enabled)]() mutable {
+        auto run = [this, promise = std::move(enabled)]() mutable {
             if (options_.pin) {
                 pin_to_processor(number_);
             }
@@ -65,7 +66,14 @@ class Worker {
             if (good) {
                 loop_->run();
             }
-        });
+        };
+        try {
+            thread_ = std::thread(std::move(run));
+        } catch (const std::system_error& error) {
+            return fail(std::string("a worker's thread cannot be started: ") + error.what(),
+                        "raise the limit of processes (ulimit -u, --pids-limit), or give fewer "
+                        "--workers");
+        }
         return outcome.get();
     }
 

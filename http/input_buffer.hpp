@@ -39,6 +39,12 @@ struct InputBuffer {
         pending.append(bytes);
     }
 
+    /// Memory that is held.
+    [[nodiscard]] std::size_t memory_bytes() const noexcept {
+        return pending.capacity() + head_bytes.capacity() + content.capacity() +
+               head.fields.capacity() * sizeof(FieldSpan);
+    }
+
     void clear() {
         pending.clear();
         consumed = 0;
@@ -63,8 +69,7 @@ class InputBufferPool {
     }
     void give(std::unique_ptr<InputBuffer> buffer) {
         --lent_;
-        if (free_.size() < kept_max && buffer->pending.capacity() <= kept_bytes_max &&
-            buffer->content.capacity() <= kept_bytes_max) {
+        if (free_.size() < kept_max && buffer->memory_bytes() <= kept_bytes_max) {
             buffer->clear();
             free_.push_back(std::move(buffer));
         }

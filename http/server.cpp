@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
+#include <thread>
 #include <utility>
 
 #include "core/balance.hpp"
@@ -21,6 +23,9 @@ using Worker = core::Worker<Service>;
 
 // Descriptors for rings, listeners and standard streams, whatever else there is.
 constexpr std::uint64_t spare_descriptors_min = 64;
+constexpr unsigned drain_tries_max = 100;
+// What the automatic limit of connections never exceeds, whatever the limit of descriptors is.
+constexpr std::uint64_t usual_connections_max = 1'000'000;
 
 std::int64_t wall_clock_ms() {
     using namespace std::chrono;
@@ -69,7 +74,8 @@ core::Result<std::uint32_t> decide_connections(const Options& options,
     }
     const std::uint64_t possible =
         std::min<std::uint64_t>(descriptors - spare_descriptors_min, core::slot_limit);
-    const std::uint64_t usual = std::min(possible, descriptors - descriptors / 8);
+    const std::uint64_t usual =
+        std::min({possible, descriptors - descriptors / 8, usual_connections_max});
     if (options.connections_max > possible) {
         return core::fail(
             fmt::format("--max-connections {} needs more than the {} open files that this process "
@@ -102,11 +108,24 @@ struct Server::Parts {
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 core::Result<std::unique_ptr<Server>> Server::create(const Options& options, Router router) {
+    try {
+        return build(options, std::move(router));
+    } catch (const std::bad_alloc&) {
+        return core::fail("there is not enough memory for this server",
+                          "raise the limit, or give fewer --recv-buffers or --max-connections");
+    }
+}
+
+core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Router router) {
     std::unique_ptr<Server> server(new Server(std::make_unique<Parts>()));
     Parts& parts = *server->parts_;
     std::vector<std::string>& report = server->report_;
     parts.options = options;
     parts.router = std::move(router);
+    if (options.http.head.target_bytes_max > options.http.head.head_bytes_max) {
+        return core::fail("--max-target is larger than --max-head, which contains it",
+                          "raise --max-head or lower --max-target");
+    }
     const auto workers = decide_workers(options, report);
     if (!workers) {
         return std::unexpected(workers.error());
@@ -117,7 +136,8 @@ core::Result<std::unique_ptr<Server>> Server::create(const Options& options, Rou
     }
     core::WorkerOptions worker_options;
     worker_options.ring.entries = options.ring_entries;
-    worker_options.ring.completion_entries = options.ring_entries * 4;
+    // A burst of accepts must find room for its completions.
+    worker_options.ring.completion_entries = std::max(options.ring_entries * 4, 16384U);
     worker_options.receive_buffers = options.receive_buffers;
     worker_options.receive_buffer_bytes = options.receive_buffer_bytes;
     worker_options.pin = options.pin;
@@ -152,10 +172,11 @@ core::Result<std::unique_ptr<Server>> Server::create(const Options& options, Rou
     parts.balance = std::make_unique<core::Balance>(*workers);
     for (unsigned i = 0; i < *workers; ++i) {
         core::LoopOptions loop_options;
-        loop_options.connections_max = std::max(1U, (*connections + *workers - 1) / *workers);
+        const std::uint32_t share = *connections / *workers + (i < *connections % *workers ? 1 : 0);
+        loop_options.connections_max = std::max(1U, share);
         loop_options.times = options.times;
         loop_options.drain_timeout_ms = options.drain_timeout_ms;
-        loop_options.neighbours = {i, parts.balance.get(), rings};
+        loop_options.neighbours = {i, parts.balance.get(), *connections, rings};
         parts.workers[i]->prepare(
             std::make_unique<Service>(parts.router, options.http, wall_clock_ms),
             std::move(loop_options));
@@ -192,9 +213,15 @@ core::Result<void> Server::start() {
 
 void Server::drain() {
     for (const auto& worker : parts_->workers) {
-        parts_->messenger->post(worker->ring_descriptor(),
-                                core::Token{core::Operation::command, 0, 0},
-                                static_cast<std::int32_t>(core::Command::drain));
+        // The kernel refuses a message only when it is short of memory, for a moment.
+        for (unsigned tries = 0; tries < drain_tries_max; ++tries) {
+            if (parts_->messenger->post(worker->ring_descriptor(),
+                                        core::Token{core::Operation::command, 0, 0},
+                                        static_cast<std::int32_t>(core::Command::drain))) {
+                break;
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
     }
 }
 
@@ -204,7 +231,7 @@ Server::Outcome Server::wait() {
         worker->join();
     }
     for (const auto& worker : parts_->workers) {
-        outcome.aborted += worker->loop().server().aborted();
+        outcome.aborted += worker->loop().cut();
         add(outcome.counters, worker->loop().counters());
         outcome.buffers_lent += worker->buffers().lent();
         outcome.inputs_lent += worker->protocol().inputs().lent();

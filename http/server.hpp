@@ -58,6 +58,7 @@ class Server {
   private:
     struct Parts;
     explicit Server(std::unique_ptr<Parts> parts);
+    static core::Result<std::unique_ptr<Server>> build(const Options& options, Router router);
 
     std::unique_ptr<Parts> parts_;
     std::vector<std::string> report_;

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/check.hpp"
 #include "core/host.hpp"
 #include "http/head_memory.hpp"
 #include "http/input_buffer.hpp"
@@ -67,6 +68,8 @@ class Service final : public Exchanges {
     [[nodiscard]] InputBufferPool& inputs() noexcept { return inputs_; }
     /// The beginning of a response's head: status line, Server and Date.
     [[nodiscard]] std::string_view preamble(Status status) {
+        ENDURING_CHECK(code_of(status) >= 100 && code_of(status) < 600,
+                       "a status code is from 100 to 599");
         Preamble& preamble = preambles_[code_of(status) - 100];
         if (preamble.date != date_number_) [[unlikely]] {
             preamble = {date_number_, make_preamble(status, date_field_)};

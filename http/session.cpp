@@ -145,6 +145,7 @@ bool Session::take_head(Service& service, core::SendQueue& output, std::string_v
     if (has_pending() && !fresh.empty()) {
         input_->append(std::exchange(fresh, {}));
     }
+    skip_empty_lines(fresh);
     const bool in_place = !has_pending();
     const std::string_view bytes = source(fresh);
     if (bytes.empty()) {
@@ -164,6 +165,20 @@ bool Session::take_head(Service& service, core::SendQueue& output, std::string_v
         return true;
     }
     return parse_in_place(service, output, fresh);
+}
+
+// Empty lines before a request line are no part of a request: RFC 9112 §2.2.
+void Session::skip_empty_lines(std::string_view& fresh) {
+    constexpr std::string_view empty_line = "\r\n";
+    while (source(fresh).starts_with(empty_line)) {
+        if (has_pending()) {
+            if (input_->parser.parsed() > empty_line.size()) {
+                return;
+            }
+            input_->parser.start();
+        }
+        consume(fresh, empty_line.size());
+    }
 }
 
 // Goes on with a head whose beginning was kept.
@@ -283,7 +298,7 @@ void Session::begin_content(Service& service, core::SendQueue& output, const Rec
     // not read: the answer says that the connection ends.
     if (!buffered_ && ((sized && framing.content_bytes > limits.discard_bytes_max) ||
                        (framing.expects_continue && behind.empty()))) {
-        persistent_ = false;
+        refuse_to_persist();
         answer_now({});
         consume(fresh, received.size);
         return;
@@ -369,7 +384,7 @@ bool Session::take_chunked(Service& service, core::SendQueue& output, std::strin
                 if (buffered_) {
                     input_->content.append(step.content);
                 } else if (content_bytes_ > limits.discard_bytes_max) {
-                    persistent_ = false;
+                    refuse_to_persist();
                     return true;
                 }
                 break;
@@ -411,7 +426,7 @@ void Session::answer_without_handler(Service& service, core::SendQueue& output,
     const Method method = request.method();
     if (method == Method::connect) {
         // What would follow is no HTTP: the connection cannot go on.
-        persistent_ = false;
+        refuse_to_persist();
     }
     if (method == Method::options && (request.path() == "*" || match.allowed != 0)) {
         const std::string allow = Router::allow_value(

@@ -59,6 +59,7 @@ class Session {
     bool take_content(Service& service, core::SendQueue& output, std::string_view& fresh);
     bool take_sized(Service& service, core::SendQueue& output, std::string_view& source);
     bool take_chunked(Service& service, core::SendQueue& output, std::string_view& source);
+    void skip_empty_lines(std::string_view& fresh);
     bool parse_kept(Service& service, core::SendQueue& output, std::string_view& fresh);
     bool parse_in_place(Service& service, core::SendQueue& output, std::string_view& fresh);
     void begin_request(const RequestHead& head, const Framing& framing) noexcept;
@@ -76,6 +77,11 @@ class Session {
     void refuse(Service& service, core::SendQueue& output, Status status, core::Reason reason);
     void write(Service& service, core::SendQueue& output, Response&& response);
     void end(core::Reason reason) noexcept;
+    /// The connection ends after this exchange, though the client would go on.
+    void refuse_to_persist() noexcept {
+        persistent_ = false;
+        reason_ = core::Reason::server_close;
+    }
     /// The next answer is to a request of which no head is known.
     void forget_request() noexcept {
         head_only_ = false;

@@ -27,15 +27,17 @@ namespace {
 // streamed.
 constexpr std::uint64_t read_bytes_max = 64 * 1024;
 
+constexpr unsigned open_tries_max = 16;
+
 // Opens a path below the directory. O_NONBLOCK: a named pipe must not make us wait.
 int open_beneath(int directory, const char* path) noexcept {
     open_how how{};
     how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-    for (;;) {
+    for (unsigned tries = 0;; ++tries) {
         const long descriptor = ::syscall(SYS_openat2, directory, path, &how, sizeof how);
         // EAGAIN: a rename elsewhere disturbed the check of a ".." in a link; the next try decides.
-        if (descriptor >= 0 || (errno != EINTR && errno != EAGAIN)) {
+        if (descriptor >= 0 || (errno != EINTR && errno != EAGAIN) || tries == open_tries_max) {
             return static_cast<int>(descriptor);
         }
     }
@@ -63,10 +65,15 @@ Status status_of(int error) noexcept {
 }
 
 void redirect_to_directory(const Request& request, Responder responder) {
-    // The path without its leading slashes but one: "//host" would name another server.
+    // The path without its leading slashes but one: "//host" would name another server. So would
+    // "/\\host", since browsers take a backslash for a slash.
     std::string_view path = request.path();
     path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
-    std::string location = "/" + std::string(path) + "/";
+    std::string location = "/";
+    for (const char c : path) {
+        location += c == '\\' ? std::string_view("%5C") : std::string_view(&c, 1);
+    }
+    location += '/';
     if (!request.query().empty()) {
         location += "?" + std::string(request.query());
     }
@@ -99,9 +106,13 @@ void send_file(const Request& request, Responder responder,
     const auto size = static_cast<std::uint64_t>(status.st_size);
     const std::string tag =
         fmt::format("\"{:x}-{:x}-{:x}\"", status.st_mtim.tv_sec, status.st_mtim.tv_nsec, size);
-    const std::string modified = format_date(status.st_mtim.tv_sec);
+    // A date in the future would be a lie: RFC 9110 §8.8.2.1.
+    const std::int64_t now_seconds = ::time(nullptr);
+    const std::int64_t modified_seconds =
+        std::min<std::int64_t>(status.st_mtim.tv_sec, now_seconds);
+    const std::string modified = format_date(modified_seconds);
     const Selection selection =
-        select(request, Validators{tag, status.st_mtim.tv_sec, ::time(nullptr), size});
+        select(request, Validators{tag, modified_seconds, now_seconds, size});
     if (selection.kind == Selection::Kind::failed) {
         responder.send(error_response(Status::precondition_failed));
         return;
@@ -148,6 +159,8 @@ void send_file(const Request& request, Responder responder,
         responder.send(std::move(response.content(std::string_view(bytes))));
         return;
     }
+    // A file that is not in the page cache is to be waited for, not to fail with EAGAIN.
+    ::fcntl(file->get(), F_SETFL, 0);
     responder.send(std::move(
         response.content(core::FilePiece{selection.offset, selection.size, file, file->get()})));
 }
@@ -167,7 +180,14 @@ core::Result<StaticFiles> StaticFiles::open(const std::string& root) {
             fmt::format("cannot serve the directory '{}': {}", root, std::strerror(errno)),
             errno == EACCES ? "let this user read and enter it" : "name a directory that exists");
     }
-    return StaticFiles(std::make_shared<const OpenFile>(descriptor));
+    StaticFiles files(std::make_shared<const OpenFile>(descriptor));
+    const OpenFile probe(open_beneath(descriptor, "."));
+    if (probe.get() < 0) {
+        return core::fail(fmt::format("openat2 is blocked ({})", std::strerror(errno)),
+                          "a seccomp profile forbids it: use scripts/deploy/seccomp.json, or allow "
+                          "openat2 in yours");
+    }
+    return files;
 }
 
 void StaticFiles::operator()(const Request& request, Responder responder) const {

@@ -124,6 +124,14 @@ const std::vector<std::string_view> bad{
     "5\r\nhello\r0\r\n\r\n",
     "5\r\nhello0\r\n\r\n",
     "5\r\nhellooo\r\n0\r\n\r\n",
+    // One octet in the place of each CR and each LF.
+    "5X\nhello\r\n0\r\n\r\n",
+    "5\rXhello\r\n0\r\n\r\n",
+    "5\r\nhelloX\n0\r\n\r\n",
+    "5\r\nhello\rX0\r\n\r\n",
+    "5\r\nhello\r\n0X\n\r\n",
+    "5\r\nhello\r\n0\rX\r\n",
+    "0\r\nA: b\rX\r\n",
     "5\r\nhell\r\n0\r\n\r\n",
     "0\n\r\n",
     "0\r\n\n",
@@ -233,7 +241,7 @@ TEST(ChunkedTest, RandomContentsComeBackWhole) {
     for (unsigned round = 0; round < 500; ++round) {
         std::string content;
         std::string bytes;
-        for (unsigned count = random() % 6; count > 0; --count) {
+        for (auto count = random() % 6; count > 0; --count) {
             std::string chunk(random() % 300 + 1, '\0');
             for (char& c : chunk) {
                 c = static_cast<char>(random());

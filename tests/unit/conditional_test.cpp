@@ -212,6 +212,7 @@ TEST(ConditionalTest, IfRangeGivesThePartOfTheSameRepresentationOnly) {
     const std::string range = line("Range", "bytes=0-1");
     EXPECT_EQ(kind_of(range + line("If-Range", "\"v1\"")), Kind::part);
     EXPECT_EQ(kind_of(range + line("If-Range", "\"v2\"")), Kind::whole);
+    EXPECT_EQ(kind_of(range + line("If-Range", "\"v2\", \"v1\"")), Kind::whole);
     // Weak tags never match here: §13.1.5.
     EXPECT_EQ(kind_of(range + line("If-Range", "W/\"v1\"")), Kind::whole);
     // A date must be the very same, not only as late.

@@ -81,7 +81,7 @@ TEST(FilePathTest, WhatComesOutStaysBelowWhateverGoesIn) {
     unsigned resolved = 0;
     for (unsigned round = 0; round < 20'000; ++round) {
         std::string path;
-        for (unsigned count = random() % 8; count > 0; --count) {
+        for (auto count = random() % 8; count > 0; --count) {
             path += pieces[random() % pieces.size()];
         }
         const FilePath result = resolve_file_path(path);

@@ -237,10 +237,11 @@ TEST_F(LifecycleTest, ARequestAnsweredAtOnceLeadsToIdle) {
     EXPECT_EQ(need(Need::request, true), does(Actions::send));
     EXPECT_EQ(phase(), Phase::idle);
     EXPECT_TRUE(machine.sending());
-    EXPECT_EQ(read_time_ms(), limits.keepalive_timeout_ms);
+    EXPECT_EQ(read_time_ms(), never);
     EXPECT_EQ(write_time_ms(), limits.write_timeout_ms);
-    EXPECT_EQ(step(events::sent(false)), none);
+    EXPECT_EQ(step_after(700, events::sent(false)), none);
     EXPECT_FALSE(machine.sending());
+    EXPECT_EQ(read_time_ms(), limits.keepalive_timeout_ms);
     EXPECT_EQ(write_time_ms(), never);
 }
 
@@ -331,6 +332,11 @@ TEST_F(LifecycleTest, EachPhaseHasItsTime) {
             connection.reach(from);
             connection.now_ms += 500;
             connection.need(given, true);
+            if (given == Need::request) {
+                // Idle time begins when the answer has gone.
+                EXPECT_EQ(connection.read_time_ms(), never);
+                connection.step_after(300, events::sent(false));
+            }
             EXPECT_EQ(connection.read_time_ms(), times[static_cast<std::size_t>(given)])
                 << name_of(from) << " to " << name_of(phase_of(given));
         }
@@ -417,6 +423,10 @@ TEST_F(LifecycleTest, IdleTimeBeginsWithTheLastAnswerOnly) {
     need(Need::request);
     EXPECT_EQ(read_time_ms(), limits.keepalive_timeout_ms - 1'000);
     next_message(Need::request, true);
+    EXPECT_EQ(read_time_ms(), never);
+    step_after(200, events::sent(true));
+    EXPECT_EQ(read_time_ms(), never);
+    step_after(200, events::sent(false));
     EXPECT_EQ(read_time_ms(), limits.keepalive_timeout_ms);
 }
 
@@ -457,14 +467,17 @@ TEST_F(LifecycleTest, AConnectionThatNeverSpokeIsClosedInSilence) {
     EXPECT_EQ(reason(), Reason::header_timeout);
 }
 
-TEST_F(LifecycleTest, AnIdleConnectionWhoseAnswerIsStillBeingSentIsFlushedFirst) {
+TEST_F(LifecycleTest, AnAnswerThatIsStillBeingSentIsNoIdleTime) {
     limits.keepalive_timeout_ms = 1'000;
     accept();
     need(Need::request, true);
-    EXPECT_EQ(time_out(), none);
-    EXPECT_EQ(phase(), Phase::flushing);
+    EXPECT_EQ(step_after(1'500, events::time_passed()), none);
+    EXPECT_EQ(phase(), Phase::idle);
     EXPECT_EQ(step(events::sent(true)), does(Actions::send));
-    EXPECT_EQ(step(events::sent(false)), does(Actions::shutdown_write));
+    EXPECT_EQ(step(events::sent(false)), none);
+    EXPECT_EQ(read_time_ms(), 1'000U);
+    EXPECT_EQ(time_out(), does(Actions::shutdown_write));
+    EXPECT_EQ(reason(), Reason::keepalive_timeout);
 }
 
 TEST_F(LifecycleTest, TheSessionIsToldWhenAnExchangeTakesTooLong) {
@@ -941,7 +954,10 @@ TEST_F(LifecycleTest, ARunningExchangeIsTheLastOne) {
         const std::uint64_t deadline_ms = connection.machine.deadline_ms();
         EXPECT_EQ(connection.step(events::retire()), none) << name_of(phase);
         EXPECT_EQ(connection.phase(), phase);
-        EXPECT_EQ(connection.machine.deadline_ms(), deadline_ms);
+        // Who has not said anything gets as long as a lingering connection to begin.
+        EXPECT_EQ(connection.machine.deadline_ms(),
+                  phase == Phase::opening ? connection.now_ms + connection.limits.linger_timeout_ms
+                                          : deadline_ms);
         EXPECT_EQ(connection.reason(), Reason::none);
         if (connection.machine.sending()) {
             connection.step(events::sent(false));

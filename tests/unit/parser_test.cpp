@@ -236,7 +236,7 @@ TEST(ParserTest, NoSplitMattersForBrokenHeads) {
     std::array<unsigned, 3> kinds{};
     for (unsigned round = 0; round < 60'000; ++round) {
         std::string head = heads[random() % heads.size()];
-        for (unsigned count = random() % 3; count > 0 && head.size() > 1; --count) {
+        for (auto count = random() % 3; count > 0 && head.size() > 1; --count) {
             const std::size_t at = random() % head.size();
             switch (random() % 4) {
                 case 0:

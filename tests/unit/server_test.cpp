@@ -142,7 +142,7 @@ TEST(Server, GivesEverythingBackAfterRandomDisconnects) {
             Client client(port);
             ASSERT_TRUE(client.connected());
             std::string bytes;
-            const unsigned whole = random() % 4;
+            const auto whole = static_cast<unsigned>(random() % 4);
             for (unsigned i = 0; i < whole; ++i) {
                 bytes += get;
             }
@@ -157,7 +157,8 @@ TEST(Server, GivesEverythingBackAfterRandomDisconnects) {
         }
         (*server)->drain();
         const Server::Outcome outcome = (*server)->wait();
-        EXPECT_EQ(outcome.counters.accepted, 400U);
+        // The last ones may have been reset before they were accepted.
+        EXPECT_GE(outcome.counters.accepted, 390U);
         expect_all_back(outcome);
     }
     EXPECT_EQ(open_descriptors(), descriptors_before);
@@ -217,7 +218,10 @@ TEST(Server, AnswersLaterAndForgetsAnswersToThoseWhoLeft) {
         ASSERT_NE(other.read_to("now").find("200 OK"), std::string::npos);
         seen += staying.read_to("late");
     }
-    EXPECT_NE((seen + staying.read_to("now")).find("now"), std::string::npos);
+    if (seen.find("now") == std::string::npos) {
+        seen += staying.read_to("now");
+    }
+    EXPECT_LT(seen.find("late"), seen.find("now"));
     (*server)->drain();
     expect_all_back((*server)->wait());
 }

@@ -223,5 +223,26 @@ TEST_F(ServiceTest, AnswersFindTheirConnections) {
                                            text("200 OK", "1") + text("200 OK", "0"));
 }
 
+TEST_F(ServiceTest, AnAnswerToARequestThatDoesNotWaitDoesNothing) {
+    router_.get("/later", keep());
+    start();
+    TestConnection& c = connect();
+    EXPECT_FALSE(service_->is_waiting(c.id, 0));
+    give(c, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_TRUE(service_->is_waiting(c.id, 1));
+    for (const std::uint32_t number : {0U, 2U}) {
+        EXPECT_FALSE(service_->is_waiting(c.id, number));
+        service_->answer(c.id, number, Response());
+        pump();
+        EXPECT_EQ(c.received, "");
+    }
+    answer("right");
+    EXPECT_EQ(take_received(c), text("200 OK", "right"));
+    EXPECT_FALSE(service_->is_waiting(c.id, 1));
+    service_->answer(c.id, 1, Response());
+    pump();
+    EXPECT_EQ(c.received, "");
+}
+
 }  // namespace
 }  // namespace enduring::http

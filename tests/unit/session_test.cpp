@@ -805,6 +805,10 @@ TEST_F(SessionTest, AnEmptyLineIsNoBeginningOfARequest) {
     give(c, post("/echo", "abc") + "\r\n");
     EXPECT_EQ(c.received, text("200 OK", "abc"));
     EXPECT_EQ(c.progress.need, Need::request);
+    for (const std::string_view lines : {"\r\n\r\n\r\n", "\r", "\n", "\r\n\r", "\n\r\n"}) {
+        give(c, lines);
+        EXPECT_EQ(c.progress.need, lines.ends_with('\r') ? Need::head : Need::request);
+    }
     finish_input(c);
     EXPECT_EQ(c.received, text("200 OK", "abc"));
     expect_end(c, Reason::peer);

@@ -141,9 +141,11 @@ TEST_F(StaticFilesTest, ARedirectNeverLeavesTheServer) {
         const std::string location = field_of(received, "Location").value_or("");
         EXPECT_TRUE(location.starts_with('/')) << location;
         EXPECT_FALSE(location.starts_with("//")) << location;
-        EXPECT_FALSE(location.starts_with("/\\")) << location;
     }
-    // Browsers take a backslash for a slash.
+}
+
+// Browsers take a backslash for a slash.
+TEST_F(StaticFilesTest, ARedirectNeverLeavesTheServerByABackslashEither) {
     fs::create_directories(root_ / "\\evil.example");
     for (const std::string_view target : {"/\\evil.example", "/%5Cevil.example"}) {
         const std::string location = field_of(request(target), "Location").value_or("");
