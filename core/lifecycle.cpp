@@ -388,22 +388,12 @@ void Lifecycle::settle(std::uint64_t now_ms, const TimeLimits& limits, Actions& 
 }
 
 std::string_view name_of(Reason reason) noexcept {
-    constexpr std::array<std::string_view, reason_count> names{"none",
-                                                               "peer",
-                                                               "peer_truncated",
-                                                               "peer_reset",
-                                                               "client_close",
-                                                               "server_close",
-                                                               "keepalive_timeout",
-                                                               "keepalive_requests",
-                                                               "header_timeout",
-                                                               "body_timeout",
-                                                               "handler_timeout",
-                                                               "write_timeout",
-                                                               "protocol_error",
-                                                               "content_failed",
-                                                               "drain",
-                                                               "aborted"};
+    constexpr std::array<std::string_view, reason_count> names{
+        "none",           "peer",           "peer_truncated",    "peer_reset",
+        "client_close",   "server_close",   "keepalive_timeout", "keepalive_requests",
+        "header_timeout", "body_timeout",   "handler_timeout",   "write_timeout",
+        "protocol_error", "content_failed", "overload",          "drain",
+        "aborted"};
     return names[static_cast<std::size_t>(reason)];
 }
 

@@ -79,10 +79,11 @@ enum class Reason : std::uint8_t {
     write_timeout,
     protocol_error,  ///< a request that was refused with a 4xx or 5xx and close
     content_failed,  ///< a response begun could not be completed
+    overload,        ///< the worker's memory for input was used up
     drain,           ///< the server is shutting down
     aborted,         ///< cut at the end of the drain
 };
-inline constexpr std::size_t reason_count = 16;
+inline constexpr std::size_t reason_count = 17;
 
 /// The reason's name in metrics.
 [[nodiscard]] std::string_view name_of(Reason reason) noexcept;

@@ -220,6 +220,8 @@ void CommandLine::add_limit_flags() {
              "Largest content of a request, else 413", limits);
     add_size(app, "discard-max", http.discard_bytes_max, 0, std::uint64_t{1} << 40,
              "Largest unwanted content that is read to keep the connection", limits);
+    add_size(app, "max-buffered", http.input_bytes_max, 1 << 16, std::uint64_t{1} << 40,
+             "Memory of each worker for requests that are incomplete or wait, else 503", limits);
     add_number(app, "max-pipelined", http.pipelined_max, 1, 65535,
                "Answers that may wait to be sent before further requests wait", limits);
 }

@@ -20,12 +20,13 @@ namespace enduring::http {
 struct InputBuffer {
     std::string pending;  ///< received; what lies before `consumed` is done with
     std::size_t consumed = 0;
-    HeadParser parser;       ///< of the head at the front of the unconsumed bytes
-    RequestHead head;        ///< of that head, or of `head_bytes` while content is awaited
-    std::string head_bytes;  ///< the complete head of the request whose content is awaited
-    Framing framing;         ///< of that head; its views point into head_bytes
-    Router::Match match;     ///< of that head; its views point into head_bytes
-    std::string content;     ///< collected so far
+    HeadParser parser;              ///< of the head at the front of the unconsumed bytes
+    RequestHead head;               ///< of that head, or of `head_bytes` while content is awaited
+    std::string head_bytes;         ///< the complete head of the request whose content is awaited
+    Framing framing;                ///< of that head; its views point into head_bytes
+    Router::Match match;            ///< of that head; its views point into head_bytes
+    std::string content;            ///< collected so far
+    std::size_t counted_bytes = 0;  ///< of its memory, by the pool
 
     [[nodiscard]] std::string_view unconsumed() const noexcept {
         return std::string_view(pending).substr(consumed);
@@ -67,8 +68,16 @@ class InputBufferPool {
         free_.pop_back();
         return buffer;
     }
+    /// Counts what the buffer has grown or shrunk; gives the memory of all that are lent.
+    std::uint64_t count(InputBuffer& buffer) noexcept {
+        memory_bytes_ -= buffer.counted_bytes;
+        buffer.counted_bytes = buffer.memory_bytes();
+        memory_bytes_ += buffer.counted_bytes;
+        return memory_bytes_;
+    }
     void give(std::unique_ptr<InputBuffer> buffer) {
         --lent_;
+        memory_bytes_ -= std::exchange(buffer->counted_bytes, 0);
         if (free_.size() < kept_max && buffer->memory_bytes() <= kept_bytes_max) {
             buffer->clear();
             free_.push_back(std::move(buffer));
@@ -82,6 +91,7 @@ class InputBufferPool {
 
     std::vector<std::unique_ptr<InputBuffer>> free_;
     std::size_t lent_ = 0;
+    std::uint64_t memory_bytes_ = 0;
 };
 
 }  // namespace enduring::http

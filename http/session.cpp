@@ -20,6 +20,7 @@ using core::Reason;
 Progress Session::receive(Service& service, core::SendQueue& output, std::string_view bytes) {
     if (state_ == State::answer || stalled_) {
         keep(service, bytes);
+        bound_input(service, output);
         return progress(service);
     }
     return run(service, output, bytes);
@@ -99,6 +100,7 @@ Progress Session::run(Service& service, core::SendQueue& output, std::string_vie
     if (state_ == State::ended || (state_ == State::head && !has_pending())) {
         give_input_back(service);
     }
+    bound_input(service, output);
     Progress result = progress(service);
     result.new_message = new_message_;
     new_message_ = false;
@@ -125,6 +127,29 @@ void Session::keep(Service& service, std::string_view bytes) {
     input_->append(bytes);
 }
 
+// Ends a connection that keeps more than it may, or that asks for memory when all is used up.
+void Session::bound_input(Service& service, core::SendQueue& output) {
+    if (input_ == nullptr) {
+        return;
+    }
+    const Limits& limits = service.limits();
+    const bool waits = state_ == State::answer || stalled_;
+    const bool scarce = service.inputs().count(*input_) > limits.input_bytes_max;
+    if (!scarce && !(waits && input_->unconsumed().size() > limits.held_bytes_limit)) {
+        return;
+    }
+    if (waits) {
+        // Answers that nobody reads are waiting, or one that is not known yet: none can be added.
+        end(Reason::overload);
+    } else {
+        if (state_ == State::head) {
+            forget_request();
+        }
+        refuse(service, output, Status::service_unavailable, Reason::overload);
+    }
+    give_input_back(service);
+}
+
 void Session::give_input_back(Service& service) {
     if (input_ != nullptr) {
         service.inputs().give(std::move(input_));
@@ -132,6 +157,10 @@ void Session::give_input_back(Service& service) {
 }
 
 namespace {
+
+// What is reserved at once for a content whose length is known; a longer one grows as it comes, so
+// that a promise alone costs little.
+constexpr std::uint64_t content_reserve_bytes_max = 64 * 1024;
 
 // A head is bounded by far less than what these numbers hold.
 std::uint32_t size_of(std::string_view bytes) noexcept {
@@ -330,6 +359,10 @@ void Session::begin_content(Service& service, core::SendQueue& output, const Rec
     service.router().find(input_->head.method, input_->framing.path, input_->match);
     is_chunked_ = !sized;
     content_bytes_ = sized ? framing.content_bytes : 0;
+    if (buffered_) {
+        input_->content.reserve(static_cast<std::size_t>(
+            std::min<std::uint64_t>(content_bytes_, content_reserve_bytes_max)));
+    }
     chunked_ = ChunkedDecoder();
     state_ = State::content;
 }

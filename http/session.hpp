@@ -94,6 +94,7 @@ class Session {
     [[nodiscard]] bool has_pending() const noexcept {
         return input_ != nullptr && !input_->unconsumed().empty();
     }
+    void bound_input(Service& service, core::SendQueue& output);
     void give_input_back(Service& service);
     [[nodiscard]] core::Progress progress(const Service& service) const noexcept;
 

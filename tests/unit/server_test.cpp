@@ -4,7 +4,6 @@
 #include "http/server.hpp"
 
 #include <arpa/inet.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -178,7 +177,7 @@ TEST(Server, ServesConnectionsBeyondItsLimitWhenThereIsRoomAgain) {
         clients.back()->send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     }
     for (const auto& client : clients) {
-        EXPECT_THAT(client->read_to("hello"), testing::HasSubstr("200 OK"));
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", client->read_to("hello"));
     }
     (*server)->drain();
     expect_all_back((*server)->wait());

@@ -625,6 +625,50 @@ TEST_F(SessionTest, UnsentAnswersHaveABound) {
     EXPECT_EQ(c.received, expected);
 }
 
+// The receive is cancelled before that, but what the kernel had delivered by then comes all the
+// same.
+TEST_F(SessionTest, WhoKeepsSendingAndNeverReadsIsCut) {
+    Limits limits;
+    limits.pipelined_max = 1;
+    limits.held_bytes_max = 1000;
+    limits.held_bytes_limit = 2000;
+    start(limits);
+    TestConnection& c = connect();
+    c.blocked = true;
+    give(c, get("/echo/1") + get("/echo/2"));
+    EXPECT_FALSE(c.progress.hold_input);
+    give(c, std::string(2000, 'G'));
+    EXPECT_EQ(c.progress.need, Need::nothing);
+    EXPECT_EQ(c.progress.reason, Reason::overload);
+    unblock(c);
+    EXPECT_EQ(c.received, text("200 OK", "1"));
+}
+
+TEST_F(SessionTest, TheMemoryOfAllInputTogetherHasABound) {
+    Limits limits;
+    limits.input_bytes_max = 100'000;
+    Service& service = start(limits);
+    const std::string half = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 40000\r\n\r\n" +
+                             std::string(20'000, 'a');
+    TestConnection& first = connect();
+    give(first, half);
+    EXPECT_EQ(first.progress.need, Need::content);
+    TestConnection& second = connect();
+    give(second, half);
+    TestConnection& third = connect();
+    give(third, half);
+    EXPECT_EQ(third.progress.need, Need::nothing);
+    EXPECT_EQ(third.progress.reason, Reason::overload);
+    EXPECT_TRUE(third.received.starts_with("HTTP/1.1 503 ")) << third.received;
+    // The others are not disturbed, and what ends makes room.
+    give(first, std::string(20'000, 'a'));
+    EXPECT_TRUE(first.received.starts_with("HTTP/1.1 200 ")) << first.received.substr(0, 100);
+    TestConnection& fourth = connect();
+    give(fourth, half);
+    EXPECT_EQ(fourth.progress.need, Need::content);
+    EXPECT_EQ(service.inputs().lent(), 2U);
+}
+
 TEST_F(SessionTest, UnsentOutputHasABound) {
     Limits limits;
     limits.output_bytes_max = 64 * 1024;
