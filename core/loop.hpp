@@ -144,6 +144,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         bool send_queued = false;   // the output operation waits for the end of the turn
         bool send_revoked = false;  // ... and has been cancelled before it began
         bool awaits_chunk = false;  // ... or waits for a chunk
+        bool was_held = false;      // the receive was cancelled once: now one at a time
         Session session;
     };
 
@@ -417,13 +418,18 @@ class Loop final : public Host<typename ProtocolType::Session> {
             sending_.push_back(slot);
         }
         if (actions.has(Actions::arm_receive)) {
-            prepare_receive(submitter_.sqe(), connection.descriptor, buffer_group,
-                            token_of(slot, Operation::receive));
+            const Token token = token_of(slot, Operation::receive);
+            if (connection.was_held) {
+                prepare_receive_once(submitter_.sqe(), connection.descriptor, buffer_group, token);
+            } else {
+                prepare_receive(submitter_.sqe(), connection.descriptor, buffer_group, token);
+            }
         }
         if (actions.has(Actions::shutdown_write)) {
             ring_.shutdown_write(connection.descriptor);
         }
         if (actions.has(Actions::cancel_receive)) {
+            connection.was_held = true;
             prepare_cancel(submitter_.sqe(), token_of(slot, Operation::receive),
                            token_of(slot, Operation::cancel));
         }

@@ -35,6 +35,16 @@ inline void prepare_receive(io_uring_sqe& sqe, int socket, std::uint16_t group,
     sqe.user_data = pack(token);
 }
 
+/// Receives once, into a buffer of the ring: for a connection whose input had to wait before, since
+/// a multishot receive brings much more before it can be cancelled.
+inline void prepare_receive_once(io_uring_sqe& sqe, int socket, std::uint16_t group,
+                                 Token token) noexcept {
+    io_uring_prep_recv(&sqe, socket, nullptr, 0, 0);
+    sqe.flags |= IOSQE_BUFFER_SELECT;
+    sqe.buf_group = group;
+    sqe.user_data = pack(token);
+}
+
 /// Sends once. Without MSG_WAITALL, so that each piece that a slow peer takes is seen, and the
 /// write time-out counts from the last of them.
 inline void prepare_send(io_uring_sqe& sqe, int socket, const char* data, std::size_t size,

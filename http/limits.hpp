@@ -21,8 +21,8 @@ struct Limits {
     /// Input that is kept while it waits; beyond it nothing more is received.
     std::uint64_t held_bytes_max = 16 * 1024;
     /// What had been received before that took effect is kept too, up to this; a connection with
-    /// more is cut.
-    std::uint64_t held_bytes_limit = 256 * 1024;
+    /// more is cut. A server makes it more than all its receive buffers hold.
+    std::uint64_t held_bytes_limit = 16 * 1024 * 1024;
     /// Memory of one worker for requests that are incomplete or wait. Beyond it such a request is
     /// answered with 503, or the connection is cut if it does not read its answers.
     std::uint64_t input_bytes_max = 256 * 1024 * 1024;

@@ -126,6 +126,10 @@ core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Rout
         return core::fail("--max-target is larger than --max-head, which contains it",
                           "raise --max-head or lower --max-target");
     }
+    // One turn can bring as much as the buffers hold, before a receive is cancelled.
+    parts.options.http.held_bytes_limit =
+        std::max(options.http.held_bytes_limit,
+                 2 * std::uint64_t{options.receive_buffers} * options.receive_buffer_bytes);
     const auto workers = decide_workers(options, report);
     if (!workers) {
         return std::unexpected(workers.error());
@@ -178,7 +182,7 @@ core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Rout
         loop_options.drain_timeout_ms = options.drain_timeout_ms;
         loop_options.neighbours = {i, parts.balance.get(), *connections, rings};
         parts.workers[i]->prepare(
-            std::make_unique<Service>(parts.router, options.http, wall_clock_ms),
+            std::make_unique<Service>(parts.router, parts.options.http, wall_clock_ms),
             std::move(loop_options));
     }
     return server;
