@@ -54,21 +54,20 @@ class Worker {
 
     /// Starts the thread; gives when the ring is the thread's own.
     Result<void> start() {
-        std::promise<Result<void>> enabled;
-        std::future<Result<void>> outcome = enabled.get_future();
-        auto run = [this, promise = std::move(enabled)]() mutable {
+        std::future<Result<void>> outcome = enabled_.get_future();
+        const auto run = [this] {
             if (options_.pin) {
                 pin_to_processor(number_);
             }
             Result<void> result = ring_->enable();
             const bool good = result.has_value();
-            promise.set_value(std::move(result));
+            enabled_.set_value(std::move(result));
             if (good) {
                 loop_->run();
             }
         };
         try {
-            thread_ = std::thread(std::move(run));
+            thread_ = std::thread(run);
         } catch (const std::system_error& error) {
             return fail(std::string("a worker's thread cannot be started: ") + error.what(),
                         "raise the limit of processes (ulimit -u, --pids-limit), or give fewer "
@@ -102,6 +101,7 @@ class Worker {
     std::unique_ptr<Ring> ring_;
     std::unique_ptr<ProtocolType> protocol_;
     std::unique_ptr<Loop<Ring, ProtocolType>> loop_;
+    std::promise<Result<void>> enabled_;  // whether the thread has its ring
     std::thread thread_;
 };
 

@@ -264,7 +264,7 @@ void add_from_file(CLI::App& app, const std::string& path, std::vector<std::stri
             continue;
         }
         for (const std::string& input : item.inputs) {
-            added.push_back(flag + "=" + input);
+            added.push_back(fmt::format("{}={}", flag, input));
         }
     }
     words.insert(words.begin(), added.begin(), added.end());

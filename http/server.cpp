@@ -256,6 +256,7 @@ std::vector<core::Address> Server::addresses() const {
 
 std::vector<std::uint32_t> Server::connections() const {
     std::vector<std::uint32_t> counts;
+    counts.reserve(parts_->balance->workers());
     for (unsigned i = 0; i < parts_->balance->workers(); ++i) {
         counts.push_back(parts_->balance->count(i));
     }
