@@ -41,7 +41,7 @@ std::string variable_of(std::string_view flag) {
 template <class Take>
 void add_text(CLI::App& app, const std::string& flag, const std::string& help, const char* group,
               const std::string& type, const std::string& shown_default, const std::string& allowed,
-              Take take) {
+              const Take& take) {
     app.add_option_function<std::string>(
            "--" + flag,
            [flag, allowed, take](const std::string& text) {
