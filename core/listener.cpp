@@ -16,8 +16,6 @@
 
 namespace enduring::core {
 
-namespace {
-
 struct SocketAddress {
     sockaddr_storage storage{};
     socklen_t size = 0;
@@ -27,6 +25,8 @@ struct SocketAddress {
     }
     [[nodiscard]] int family() const { return storage.ss_family; }
 };
+
+namespace {
 
 class Socket {
   public:
@@ -74,7 +74,8 @@ std::unexpected<Error> explain(const Address& address, int error) {
     }
 }
 
-Result<SocketAddress> resolve(const Address& address) {
+// All that a name stands for: "localhost" is often 127.0.0.1 and ::1.
+Result<std::vector<SocketAddress>> resolve(const Address& address) {
     SocketAddress result;
     if (address.kind == Address::Kind::unix) {
         sockaddr_un name{};
@@ -82,7 +83,7 @@ Result<SocketAddress> resolve(const Address& address) {
         address.path.copy(name.sun_path, sizeof name.sun_path - 1);
         std::memcpy(&result.storage, &name, sizeof name);
         result.size = sizeof name;
-        return result;
+        return std::vector{result};
     }
     if (address.kind == Address::Kind::any) {
         if (const Socket probe(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -93,7 +94,7 @@ Result<SocketAddress> resolve(const Address& address) {
             name.sin6_addr = in6addr_any;
             std::memcpy(&result.storage, &name, sizeof name);
             result.size = sizeof name;
-            return result;
+            return std::vector{result};
         }
         sockaddr_in name{};
         name.sin_family = AF_INET;
@@ -101,7 +102,7 @@ Result<SocketAddress> resolve(const Address& address) {
         name.sin_addr.s_addr = htonl(INADDR_ANY);
         std::memcpy(&result.storage, &name, sizeof name);
         result.size = sizeof name;
-        return result;
+        return std::vector{result};
     }
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
@@ -113,10 +114,14 @@ Result<SocketAddress> resolve(const Address& address) {
         return fail(fmt::format("cannot listen on {}: {}", address.text(), gai_strerror(error)),
                     "give the address of one of this machine's interfaces");
     }
-    std::memcpy(&result.storage, found->ai_addr, found->ai_addrlen);
-    result.size = found->ai_addrlen;
+    std::vector<SocketAddress> results;
+    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+        std::memcpy(&result.storage, one->ai_addr, one->ai_addrlen);
+        result.size = one->ai_addrlen;
+        results.push_back(result);
+    }
     freeaddrinfo(found);
-    return result;
+    return results;
 }
 
 int set_option(int socket, int level, int option, int value) {
@@ -182,53 +187,82 @@ void set_port(SocketAddress& name, std::uint16_t port) {
 }  // namespace
 
 Result<Listener> Listener::open(const Address& address, unsigned sockets, int backlog) {
-    auto name = resolve(address);
-    if (!name) {
-        return std::unexpected(name.error());
+    auto names = resolve(address);
+    if (!names) {
+        return std::unexpected(names.error());
     }
     const bool tcp = address.kind != Address::Kind::unix;
     if (!tcp) {
-        remove_stale(*name, address);
+        remove_stale(names->front(), address);
         sockets = 1;
-    } else if (address.port != 0) {
-        // SO_REUSEPORT would let us share the port with another server of the same user, and half
-        // of the requests would go there. One bind without it shows whether the port is free.
-        const Socket probe(bind_socket(*name, address, false));
-        if (probe.get() < 0) {
-            return explain(address, errno);
-        }
     }
     Listener listener(address);
-    for (unsigned i = 0; i < sockets; ++i) {
-        Socket socket(bind_socket(*name, address, tcp));
-        if (socket.get() < 0 || ::listen(socket.get(), backlog) != 0) {
-            return explain(listener.address_, errno);
+    listener.descriptors_.resize(sockets);
+    int refused = 0;
+    for (SocketAddress& name : *names) {
+        const int error = listener.open_one(name, backlog);
+        if (error == EADDRNOTAVAIL && names->size() > 1) {
+            refused = error;  // a name may have an address that this machine does not use
+        } else if (error != 0) {
+            return explain(listener.address_, error);
         }
-        if (tcp && listener.address_.port == 0) {
-            listener.address_.port = bound_port(socket.get());
-            set_port(*name, listener.address_.port);
-        }
-        listener.descriptors_.push_back(socket.release());
+    }
+    if (listener.descriptors_.front().empty()) {
+        return explain(listener.address_, refused);
     }
     return listener;
 }
 
+// A socket for each worker on that address; gives 0 or an errno.
+int Listener::open_one(SocketAddress& name, int backlog) {
+    const bool tcp = address_.kind != Address::Kind::unix;
+    if (tcp && address_.port != 0) {
+        set_port(name, address_.port);
+        // SO_REUSEPORT would let us share the port with another server of the same user, and half
+        // of the requests would go there. One bind without it shows whether the port is free.
+        const Socket probe(bind_socket(name, address_, false));
+        if (probe.get() < 0) {
+            return errno;
+        }
+    }
+    for (std::vector<int>& descriptors : descriptors_) {
+        Socket socket(bind_socket(name, address_, tcp));
+        if (socket.get() < 0 || ::listen(socket.get(), backlog) != 0) {
+            return errno;
+        }
+        if (tcp && address_.port == 0) {
+            address_.port = bound_port(socket.get());
+            set_port(name, address_.port);
+        }
+        descriptors.push_back(socket.release());
+        bound_ = true;
+    }
+    return 0;
+}
+
 Listener::Listener(Listener&& other) noexcept
-    : address_(std::move(other.address_)), descriptors_(std::exchange(other.descriptors_, {})) {}
+    : address_(std::move(other.address_)),
+      descriptors_(std::exchange(other.descriptors_, {})),
+      bound_(std::exchange(other.bound_, false)) {}
 
 Listener::~Listener() {
-    for (const int descriptor : descriptors_) {
-        if (descriptor >= 0) {
+    for (const std::vector<int>& descriptors : descriptors_) {
+        for (const int descriptor : descriptors) {
             ::close(descriptor);
         }
     }
-    if (address_.kind == Address::Kind::unix && !descriptors_.empty()) {
+    if (address_.kind == Address::Kind::unix && bound_) {
         ::unlink(address_.path.c_str());
     }
 }
 
 int Listener::take(unsigned worker) noexcept {
-    return worker < descriptors_.size() ? std::exchange(descriptors_[worker], -1) : -1;
+    if (worker >= descriptors_.size() || descriptors_[worker].empty()) {
+        return -1;
+    }
+    const int descriptor = descriptors_[worker].back();
+    descriptors_[worker].pop_back();
+    return descriptor;
 }
 
 }  // namespace enduring::core

@@ -8,8 +8,10 @@
 
 namespace enduring::core {
 
-/// The sockets of one address, one for each worker that accepts on it. Closes what was not taken;
-/// removes the path of a unix socket when it goes.
+struct SocketAddress;
+
+/// The sockets of one address (of all that a name stands for), one for each worker that accepts on
+/// it. Closes what was not taken; removes the path of a unix socket when it goes.
 class Listener {
   public:
     /// TCP: `sockets` of them share the port (SO_REUSEPORT), so that the kernel spreads
@@ -23,14 +25,17 @@ class Listener {
 
     /// The address in fact: a port 0 is replaced by the one that the system chose.
     [[nodiscard]] const Address& address() const noexcept { return address_; }
-    /// The descriptor for that worker, which is the caller's from now on; -1 if it has none.
+    /// The next descriptor for that worker, which is the caller's from now on; -1 if there is none
+    /// left.
     [[nodiscard]] int take(unsigned worker) noexcept;
 
   private:
     explicit Listener(Address address) : address_(std::move(address)) {}
+    int open_one(SocketAddress& name, int backlog);
 
     Address address_;
-    std::vector<int> descriptors_;
+    std::vector<std::vector<int>> descriptors_;  // by worker
+    bool bound_ = false;                         // the path, if it is one, is ours to remove
 };
 
 }  // namespace enduring::core

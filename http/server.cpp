@@ -200,7 +200,8 @@ core::Result<void> Server::start() {
     core::Result<void> result;
     for (unsigned i = 0; i < parts_->workers.size(); ++i) {
         for (core::Listener& listener : parts_->listeners) {
-            if (const int descriptor = listener.take(i); result && descriptor >= 0) {
+            for (int descriptor = result ? listener.take(i) : -1; descriptor >= 0;
+                 descriptor = listener.take(i)) {
                 parts_->workers[i]->loop().add_listener(descriptor, parts_->options.backlog);
             }
         }
