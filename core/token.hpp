@@ -19,7 +19,7 @@ enum class Operation : std::uint8_t {
     close_other,    ///< a descriptor that has no slot
     hand_over,      ///< a message to another worker failed; slot: the descriptor that was to go
     handed_over,    ///< a message from another worker; result: the descriptor
-    command,        ///< a message from the server; slot: core::Command
+    command,        ///< a message from the server; result: core::Command
 };
 
 /// Slots are numbered below this (24 bits).
