@@ -1,26 +1,83 @@
-// What a worker counts. Plain numbers, written by the worker's thread only.
+// What a worker counts: written by the worker's thread only, read by any.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 
-#include "core/lifecycle.hpp"
+#include "core/reason.hpp"
 
 namespace enduring::core {
 
+/// A number that one thread writes and any thread may read, at the cost of a plain number.
+class Counter {
+  public:
+    Counter() = default;
+    Counter(const Counter& other) noexcept : value_(other) {}
+    Counter& operator=(const Counter& other) noexcept {
+        value_.store(other, std::memory_order_relaxed);
+        return *this;
+    }
+    Counter& operator+=(std::uint64_t more) noexcept {
+        value_.store(*this + more, std::memory_order_relaxed);
+        return *this;
+    }
+    Counter& operator-=(std::uint64_t less) noexcept { return *this += ~less + 1; }
+    Counter& operator++() noexcept { return *this += 1; }
+    Counter& operator--() noexcept { return *this -= 1; }
+    operator std::uint64_t() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+  private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+/// A copy is made number by number: while the worker runs, they may be a moment apart.
+
 struct Counters {
-    std::uint64_t accepted = 0;       ///< connections given a slot here
-    std::uint64_t handed_over = 0;    ///< connections passed to another worker
-    std::uint64_t accept_errors = 0;  ///< accepts that failed, scarcity included
-    std::uint64_t refused = 0;        ///< accepted and closed unserved, because of a drain
-    std::uint64_t turns = 0;
-    std::uint64_t completions = 0;
-    std::uint64_t late_completions = 0;  ///< of an earlier life of their slot: none is expected
-    std::uint64_t starvations = 0;       ///< receives that found no buffer (ENOBUFS)
-    std::uint64_t submit_errors = 0;     ///< submits that the kernel refused (EBUSY, EAGAIN)
-    std::uint64_t bytes_received = 0;
-    std::uint64_t bytes_sent = 0;
-    std::array<std::uint64_t, reason_count> closed{};  ///< by Reason
+    Counter accepted;
+    Counter handed_over;
+    Counter refused;
+    Counter accept_errors;
+    Counter bytes_received;
+    Counter bytes_sent;
+    Counter turns;
+    Counter completions;
+    Counter late_completions;
+    Counter starvations;
+    Counter submit_errors;
+    std::array<Counter, reason_count> closed{};  ///< connections, by Reason
+
+    Counters& operator+=(const Counters& other) noexcept;
+    /// Of all reasons together.
+    [[nodiscard]] std::uint64_t closed_total() const noexcept;
+};
+
+/// What one of the numbers is called outside, and what it counts.
+struct CounterDescription {
+    Counter Counters::* counter;
+    const char* name;
+    const char* meaning;
+};
+
+/// All of them, but for those by reason.
+inline constexpr std::array counter_descriptions{
+    CounterDescription{&Counters::accepted, "connections_accepted", "Connections given a slot"},
+    CounterDescription{&Counters::handed_over, "connections_handed_over",
+                       "Connections passed to another worker"},
+    CounterDescription{&Counters::refused, "connections_refused",
+                       "Connections closed unserved, because the server was draining"},
+    CounterDescription{&Counters::accept_errors, "accept_errors",
+                       "Accepts that failed, for want of descriptors or otherwise"},
+    CounterDescription{&Counters::bytes_received, "received_bytes", "Bytes received"},
+    CounterDescription{&Counters::bytes_sent, "sent_bytes", "Bytes that the kernel took"},
+    CounterDescription{&Counters::turns, "loop_turns", "Turns of the workers' loops"},
+    CounterDescription{&Counters::completions, "completions", "Completions taken from the rings"},
+    CounterDescription{&Counters::late_completions, "late_completions",
+                       "Completions of an earlier life of their slot; none is expected"},
+    CounterDescription{&Counters::starvations, "receive_starvations",
+                       "Receives that found no free buffer"},
+    CounterDescription{&Counters::submit_errors, "submit_errors",
+                       "Submissions that the kernel refused for the moment"},
 };
 
 }  // namespace enduring::core

@@ -1,6 +1,5 @@
 #include "core/drain.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace enduring::core {
@@ -26,31 +25,43 @@ Drain::Actions Drain::on_descriptor_freed() {
     return settle();
 }
 
-Drain::Actions Drain::on_drain(std::uint64_t now_ms, std::uint64_t timeout_ms) {
-    Actions actions;
+Drain::Actions Drain::on_drain(std::uint64_t now_ms) {
     if (state_ == ServerState::stopped) {
-        return actions;
+        return {};
     }
-    if (state_ != ServerState::draining) {
-        state_ = ServerState::draining;
-        scarce_ = false;
-        deadline_ms_ = never;
-        actions.add(Actions::close_listeners);
-        actions.add(Actions::retire_connections);
+    if (state_ == ServerState::draining) {
+        deadline_ms_ = std::min(deadline_ms_, now_ms);
+        return {};
     }
-    deadline_ms_ = std::min(deadline_ms_, now_ms + timeout_ms);
-    actions.bits = static_cast<std::uint8_t>(actions.bits | settle().bits);
+    if (delay_ms_ != 0 && leave_ms_ == never) {
+        leave_ms_ = now_ms + delay_ms_;
+        return {};
+    }
+    return begin(now_ms);
+}
+
+Drain::Actions Drain::begin(std::uint64_t now_ms) {
+    Actions actions;
+    state_ = ServerState::draining;
+    scarce_ = false;
+    leave_ms_ = never;
+    deadline_ms_ = now_ms + timeout_ms_;
+    actions.add(Actions::close_listeners);
+    actions.add(Actions::retire_connections);
+    settle();
     return actions;
 }
 
 Drain::Actions Drain::on_time(std::uint64_t now_ms) {
     Actions actions;
+    if (now_ms >= leave_ms_) {
+        return begin(now_ms);
+    }
     if (now_ms < deadline_ms_) {
         return actions;
     }
     deadline_ms_ = never;
     if (state_ == ServerState::draining) {
-        aborted_ = std::max(aborted_, connections_);  // a second call must not forget the first
         if (connections_ > 0) {
             actions.add(Actions::abort_connections);
         }
@@ -68,11 +79,9 @@ Drain::Actions Drain::settle() {
         actions.add(Actions::pause_accept);
     } else if (state_ == ServerState::full && room) {
         state_ = ServerState::serving;
-        actions.add(Actions::resume_accept);
     } else if (state_ == ServerState::draining && connections_ == 0) {
         state_ = ServerState::stopped;
         deadline_ms_ = never;
-        actions.add(Actions::stop);
     }
     return actions;
 }

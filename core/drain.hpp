@@ -2,6 +2,7 @@
 // ends. Pure: events and time come in, actions go out.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string_view>
@@ -25,15 +26,14 @@ class Drain {
     /// connection of ours ends sooner: others may hold what we need, and nobody tells us.
     static constexpr std::uint64_t scarcity_retry_ms = 100;
 
-    /// What the loop must do now. A set of bits.
+    /// What the loop must do now. A set of bits. That it may accept again, or is done, it sees from
+    /// the state.
     struct Actions {
         enum Bit : std::uint8_t {
             pause_accept = 1,
-            resume_accept = 2,
-            close_listeners = 4,
-            retire_connections = 8,
-            abort_connections = 16,
-            stop = 32,
+            close_listeners = 2,
+            retire_connections = 4,
+            abort_connections = 8,
         };
         std::uint8_t bits = 0;
         [[nodiscard]] constexpr bool has(Bit bit) const noexcept { return (bits & bit) != 0; }
@@ -41,8 +41,10 @@ class Drain {
         friend bool operator==(const Actions&, const Actions&) = default;
     };
 
-    /// connections_max: at this many accepting pauses.
-    explicit Drain(std::uint32_t connections_max) : connections_max_(connections_max) {}
+    /// connections_max: at this many accepting pauses. delay_ms: between the wish to drain and its
+    /// beginning; timeout_ms: how long the drain may take.
+    explicit Drain(std::uint32_t connections_max, std::uint64_t delay_ms, std::uint64_t timeout_ms)
+        : connections_max_(connections_max), delay_ms_(delay_ms), timeout_ms_(timeout_ms) {}
 
     /// The number of connections changed.
     [[nodiscard]] Actions on_connections(std::uint32_t count);
@@ -50,29 +52,39 @@ class Drain {
     [[nodiscard]] Actions on_scarcity(std::uint64_t now_ms);
     /// A descriptor was closed that may end the scarcity.
     [[nodiscard]] Actions on_descriptor_freed();
-    /// Begin to drain; after timeout_ms what is left is aborted. A second call shortens the time.
-    [[nodiscard]] Actions on_drain(std::uint64_t now_ms, std::uint64_t timeout_ms);
+    /// Drain, after the delay: until then all goes on as before. What is left when the drain has
+    /// taken its time is aborted. A further call ends the delay; or, when the drain has begun, its
+    /// time.
+    [[nodiscard]] Actions on_drain(std::uint64_t now_ms);
     /// Time may have passed the deadline.
     [[nodiscard]] Actions on_time(std::uint64_t now_ms);
 
     [[nodiscard]] ServerState state() const noexcept { return state_; }
-    [[nodiscard]] std::uint64_t deadline_ms() const noexcept { return deadline_ms_; }
+    /// When on_time() is due.
+    [[nodiscard]] std::uint64_t deadline_ms() const noexcept {
+        return std::min(deadline_ms_, leave_ms_);
+    }
+    /// A drain was asked for; it has begun, or will when the delay is over.
+    [[nodiscard]] bool leaving() const noexcept {
+        return leave_ms_ != never || state_ >= ServerState::draining;
+    }
     /// Descriptors or memory are short.
     [[nodiscard]] bool scarce() const noexcept { return scarce_; }
     /// Draining, and the time for it is over.
     [[nodiscard]] bool overdue() const noexcept {
         return state_ == ServerState::draining && deadline_ms_ == never;
     }
-    /// Connections that were left when the time was over.
-    [[nodiscard]] std::uint32_t aborted() const noexcept { return aborted_; }
 
   private:
+    Actions begin(std::uint64_t now_ms);
     Actions settle();
 
     std::uint32_t connections_max_;
     std::uint32_t connections_ = 0;
-    std::uint32_t aborted_ = 0;
-    std::uint64_t deadline_ms_ = never;
+    std::uint64_t delay_ms_;
+    std::uint64_t timeout_ms_;
+    std::uint64_t leave_ms_ = never;     // when the delay is over
+    std::uint64_t deadline_ms_ = never;  // of scarcity, or of the drain
     bool scarce_ = false;
     ServerState state_ = ServerState::serving;
 };

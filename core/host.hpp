@@ -63,8 +63,9 @@ concept Protocol = requires(P protocol, typename P::Session& session, SendQueue&
     { protocol.finish_input(session, output) } -> std::same_as<Progress>;
     /// The time of the current phase is over: the answer must be Need::nothing.
     { protocol.time_out(session, output) } -> std::same_as<Progress>;
-    /// The running exchange is to be the last one.
-    protocol.retire(session);
+    /// The running exchange is to be the last one, for this reason; with
+    /// Reason::connections_per_ip not even that: whatever is asked is refused.
+    protocol.retire(session, Reason::drain);
     /// The connection is over: give everything back.
     protocol.close(session);
 };

@@ -1,104 +1,12 @@
 #include "core/lifecycle.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "core/check.hpp"
 
 namespace enduring::core {
 
 namespace {
-
-constexpr std::array transitions{
-    // While the connection is open, the session's need names the phase.
-    Transition{Phase::opening, Trigger::need_request, Phase::idle},
-    Transition{Phase::opening, Trigger::need_head, Phase::head},
-    Transition{Phase::opening, Trigger::need_content, Phase::content},
-    Transition{Phase::opening, Trigger::need_answer, Phase::handling},
-    Transition{Phase::opening, Trigger::need_room, Phase::stalled},
-    Transition{Phase::opening, Trigger::need_nothing, Phase::flushing},
-    Transition{Phase::opening, Trigger::quiet, Phase::flushing},
-    Transition{Phase::opening, Trigger::retired, Phase::opening},
-    Transition{Phase::opening, Trigger::broken, Phase::joining},
-
-    Transition{Phase::idle, Trigger::need_request, Phase::idle},
-    Transition{Phase::idle, Trigger::need_head, Phase::head},
-    Transition{Phase::idle, Trigger::need_content, Phase::content},
-    Transition{Phase::idle, Trigger::need_answer, Phase::handling},
-    Transition{Phase::idle, Trigger::need_room, Phase::stalled},
-    Transition{Phase::idle, Trigger::need_nothing, Phase::flushing},
-    Transition{Phase::idle, Trigger::quiet, Phase::flushing},
-    Transition{Phase::idle, Trigger::retired, Phase::flushing},
-    Transition{Phase::idle, Trigger::broken, Phase::joining},
-
-    Transition{Phase::head, Trigger::need_request, Phase::idle},
-    Transition{Phase::head, Trigger::need_head, Phase::head},
-    Transition{Phase::head, Trigger::need_content, Phase::content},
-    Transition{Phase::head, Trigger::need_answer, Phase::handling},
-    Transition{Phase::head, Trigger::need_room, Phase::stalled},
-    Transition{Phase::head, Trigger::need_nothing, Phase::flushing},
-    Transition{Phase::head, Trigger::retired, Phase::head},
-    Transition{Phase::head, Trigger::broken, Phase::joining},
-
-    Transition{Phase::content, Trigger::need_request, Phase::idle},
-    Transition{Phase::content, Trigger::need_head, Phase::head},
-    Transition{Phase::content, Trigger::need_content, Phase::content},
-    Transition{Phase::content, Trigger::need_answer, Phase::handling},
-    Transition{Phase::content, Trigger::need_room, Phase::stalled},
-    Transition{Phase::content, Trigger::need_nothing, Phase::flushing},
-    Transition{Phase::content, Trigger::retired, Phase::content},
-    Transition{Phase::content, Trigger::broken, Phase::joining},
-
-    Transition{Phase::handling, Trigger::need_request, Phase::idle},
-    Transition{Phase::handling, Trigger::need_head, Phase::head},
-    Transition{Phase::handling, Trigger::need_content, Phase::content},
-    Transition{Phase::handling, Trigger::need_answer, Phase::handling},
-    Transition{Phase::handling, Trigger::need_room, Phase::stalled},
-    Transition{Phase::handling, Trigger::need_nothing, Phase::flushing},
-    Transition{Phase::handling, Trigger::retired, Phase::handling},
-    Transition{Phase::handling, Trigger::broken, Phase::joining},
-
-    Transition{Phase::stalled, Trigger::need_request, Phase::idle},
-    Transition{Phase::stalled, Trigger::need_head, Phase::head},
-    Transition{Phase::stalled, Trigger::need_content, Phase::content},
-    Transition{Phase::stalled, Trigger::need_answer, Phase::handling},
-    Transition{Phase::stalled, Trigger::need_room, Phase::stalled},
-    Transition{Phase::stalled, Trigger::need_nothing, Phase::flushing},
-    Transition{Phase::stalled, Trigger::retired, Phase::stalled},
-    Transition{Phase::stalled, Trigger::broken, Phase::joining},
-
-    // From here on the session is not asked any more.
-    Transition{Phase::flushing, Trigger::flushed, Phase::lingering},
-    Transition{Phase::flushing, Trigger::retired, Phase::flushing},
-    Transition{Phase::flushing, Trigger::broken, Phase::joining},
-
-    Transition{Phase::lingering, Trigger::quiet, Phase::joining},
-    Transition{Phase::lingering, Trigger::retired, Phase::lingering},
-    Transition{Phase::lingering, Trigger::broken, Phase::joining},
-
-    Transition{Phase::joining, Trigger::retired, Phase::joining},
-    Transition{Phase::joining, Trigger::broken, Phase::joining},
-    Transition{Phase::joining, Trigger::joined, Phase::closing},
-
-    Transition{Phase::closing, Trigger::retired, Phase::closing},
-    Transition{Phase::closing, Trigger::broken, Phase::closing},
-    Transition{Phase::closing, Trigger::closed, Phase::released},
-};
-
-constexpr std::uint8_t impossible = 0xff;
-
-constexpr auto table = [] {
-    std::array<std::array<std::uint8_t, trigger_count>, phase_count> cells{};
-    for (auto& row : cells) {
-        row.fill(impossible);
-    }
-    for (const Transition& transition : transitions) {
-        cells[static_cast<std::size_t>(transition.from)]
-             [static_cast<std::size_t>(transition.trigger)] =
-                 static_cast<std::uint8_t>(transition.to);
-    }
-    return cells;
-}();
 
 constexpr Trigger trigger_of(Need need) noexcept {
     static_assert(static_cast<int>(Trigger::need_request) == static_cast<int>(Need::request));
@@ -108,6 +16,18 @@ constexpr Trigger trigger_of(Need need) noexcept {
 
 constexpr std::uint64_t after(std::uint64_t now_ms, std::uint64_t limit_ms) noexcept {
     return limit_ms == 0 ? Lifecycle::never : now_ms + limit_ms;
+}
+
+// A tenth less to a tenth more of the time, by any number.
+constexpr std::uint64_t spread(std::uint64_t time_ms, std::uint32_t draw) noexcept {
+    constexpr std::uint64_t steps = 1024;
+    return time_ms - time_ms / 10 + time_ms / 5 * (draw % steps) / steps;
+}
+
+// How far bytes pay in advance: not longer than nothing may come at all. A little more, so that
+// with nothing at all it is the time-out that ends it, and is given as the reason.
+constexpr std::uint64_t credit_end(std::uint64_t now_ms, std::uint64_t timeout_ms) noexcept {
+    return timeout_ms == 0 ? Lifecycle::never : now_ms + timeout_ms + 1;
 }
 
 constexpr Reason timeout_reason(Phase phase) noexcept {
@@ -125,29 +45,21 @@ constexpr Reason timeout_reason(Phase phase) noexcept {
 
 }  // namespace
 
-bool has_transition(Phase from, Trigger trigger) noexcept {
-    return table[static_cast<std::size_t>(from)][static_cast<std::size_t>(trigger)] != impossible;
-}
-
-Phase next_phase(Phase from, Trigger trigger) {
-    const std::uint8_t to =
-        table[static_cast<std::size_t>(from)][static_cast<std::size_t>(trigger)];
-    ENDURING_CHECK(to != impossible, "the lifecycle has no such transition");
-    return static_cast<Phase>(to);
-}
-
 Actions Lifecycle::step(const Event& event, std::uint64_t now_ms, const TimeLimits& limits) {
     Actions actions;
     switch (event.kind) {
         case Event::Kind::accepted:
+            phase_begin_ms_ = now_ms;
             read_deadline_ms_ = after(now_ms, limits.header_timeout_ms);
+            age_deadline_ms_ = after(now_ms, spread(limits.connection_max_age_ms, event.amount));
             break;
         case Event::Kind::progressed:
             take_progress(event, now_ms, limits);
             break;
         case Event::Kind::discarded:
             if (phase_ == Phase::lingering) {
-                read_deadline_ms_ = std::min(now_ms + limits.linger_timeout_ms, linger_end_ms_);
+                read_deadline_ms_ = std::min(now_ms + limits.linger_timeout_ms,
+                                             phase_begin_ms_ + limits.linger_max_ms);
             }
             break;
         case Event::Kind::peer_finished:
@@ -174,6 +86,10 @@ Actions Lifecycle::step(const Event& event, std::uint64_t now_ms, const TimeLimi
             sending_ = false;
             send_cancelled_ = false;
             output_waiting_ = event.output_waiting;
+            if (limits.write_bytes_per_s_min != 0) {
+                write_rate_.add(event.amount, limits.write_bytes_per_s_min,
+                                credit_end(now_ms, limits.write_timeout_ms));
+            }
             set_write_deadline(now_ms, limits);
             if (phase_ == Phase::idle && !output_waiting_) {
                 enter(now_ms, limits);  // idle time begins when the response has gone
@@ -200,16 +116,18 @@ Actions Lifecycle::step(const Event& event, std::uint64_t now_ms, const TimeLimi
             break;
         case Event::Kind::time_passed:
             take_time(now_ms, limits, actions);
+            if (is_open() && now_ms >= age_deadline_ms_) {
+                age_deadline_ms_ = never;
+                actions.add(Actions::age);
+            }
             break;
         case Event::Kind::retire:
-            retiring_ = true;
-            if (phase_ == Phase::idle) {
-                give_reason(Reason::drain);
-            } else if (phase_ == Phase::opening) {
-                // Its first request may be on the way; but who stays silent cannot delay the end.
-                read_deadline_ms_ = std::min(read_deadline_ms_, now_ms + limits.linger_timeout_ms);
-            }
-            move(Trigger::retired, now_ms, limits);
+            retire(event.reason, now_ms, limits);
+            break;
+        case Event::Kind::evict:
+            ENDURING_CHECK(evictable(), "a connection was evicted in the middle of something");
+            give_reason(Reason::evicted);
+            move(Trigger::evicted, now_ms, limits);
             break;
         case Event::Kind::abort:
             break_off(Reason::aborted, true, now_ms, limits);
@@ -231,8 +149,7 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
     timing_out_ = false;
     hold_input_ = progress.hold_input;
     if (event.output_waiting && !output_waiting_) {
-        output_waiting_ = true;
-        set_write_deadline(now_ms, limits);
+        begin_output(now_ms, limits);
     }
     ENDURING_CHECK(progress.need != Need::room || output_waiting_ || sending_,
                    "a session waits for room in an output that is empty");
@@ -241,8 +158,8 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
         give_reason(progress.reason);
     }
     phase_ = next_phase(phase_, trigger_of(progress.need));
-    if (retiring_ && phase_ == Phase::idle) {
-        give_reason(Reason::drain);
+    if (retire_reason_ != Reason::none && phase_ == Phase::idle) {
+        give_reason(retire_reason_);
         phase_ = next_phase(phase_, Trigger::retired);
     }
     // A phase's time begins when the phase begins, with two exceptions: the head that opens a
@@ -250,14 +167,23 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
     const bool continues = phase_ == before && !progress.new_message;
     const bool first_head =
         phase_ == Phase::head && before == Phase::opening && !progress.new_message;
-    if (first_head || (continues && phase_ != Phase::content)) {
-        return;
+    if (continues && phase_ == Phase::content) {
+        if (limits.body_bytes_per_s_min != 0) {
+            content_rate_.add(event.amount, limits.body_bytes_per_s_min,
+                              credit_end(now_ms, limits.body_timeout_ms));
+        }
+        set_content_deadline(now_ms, limits);
+    } else if (!continues && !first_head) {
+        enter(now_ms, limits);
     }
-    enter(now_ms, limits);
 }
 
 // Sets the read side's deadline for the phase that has just begun.
 void Lifecycle::enter(std::uint64_t now_ms, const TimeLimits& limits) {
+    phase_begin_ms_ = now_ms;
+    if (!is_open()) {
+        age_deadline_ms_ = never;
+    }
     switch (phase_) {
         case Phase::idle:
             read_deadline_ms_ =
@@ -267,15 +193,15 @@ void Lifecycle::enter(std::uint64_t now_ms, const TimeLimits& limits) {
             read_deadline_ms_ = after(now_ms, limits.header_timeout_ms);
             break;
         case Phase::content:
-            read_deadline_ms_ = after(now_ms, limits.body_timeout_ms);
+            content_rate_.begin(now_ms);
+            set_content_deadline(now_ms, limits);
             break;
         case Phase::handling:
             read_deadline_ms_ = after(now_ms, limits.handler_timeout_ms);
             break;
         case Phase::lingering:
             // Lingering always has an end: here 0 means "not at all".
-            linger_end_ms_ = now_ms + limits.linger_max_ms;
-            read_deadline_ms_ = std::min(now_ms + limits.linger_timeout_ms, linger_end_ms_);
+            read_deadline_ms_ = now_ms + std::min(limits.linger_timeout_ms, limits.linger_max_ms);
             break;
         default:
             read_deadline_ms_ = never;
@@ -300,13 +226,53 @@ void Lifecycle::break_off(Reason reason, bool reset, std::uint64_t now_ms,
     move(Trigger::broken, now_ms, limits);
 }
 
+void Lifecycle::retire(Reason reason, std::uint64_t now_ms, const TimeLimits& limits) {
+    retire_reason_ = reason;
+    if (phase_ == Phase::idle) {
+        give_reason(reason);
+    } else if (phase_ == Phase::opening) {
+        // Its first request may be on the way; but who stays silent cannot delay the end.
+        read_deadline_ms_ = std::min(read_deadline_ms_, now_ms + limits.linger_timeout_ms);
+    }
+    move(Trigger::retired, now_ms, limits);
+}
+
+void Lifecycle::begin_output(std::uint64_t now_ms, const TimeLimits& limits) {
+    output_waiting_ = true;
+    write_rate_.begin(now_ms);
+    set_write_deadline(now_ms, limits);
+}
+
 void Lifecycle::set_write_deadline(std::uint64_t now_ms, const TimeLimits& limits) {
-    write_deadline_ms_ = output_waiting_ ? after(now_ms, limits.write_timeout_ms) : never;
+    if (!output_waiting_) {
+        write_deadline_ms_ = never;
+        return;
+    }
+    write_deadline_ms_ = after(now_ms, limits.write_timeout_ms);
+    if (limits.write_bytes_per_s_min != 0) {
+        write_deadline_ms_ =
+            std::min(write_deadline_ms_, write_rate_.deadline_ms(limits.rate_grace_ms));
+    }
+}
+
+void Lifecycle::set_content_deadline(std::uint64_t now_ms, const TimeLimits& limits) {
+    read_deadline_ms_ = after(now_ms, limits.body_timeout_ms);
+    if (limits.body_bytes_per_s_min != 0) {
+        read_deadline_ms_ =
+            std::min(read_deadline_ms_, content_rate_.deadline_ms(limits.rate_grace_ms));
+    }
+}
+
+bool Lifecycle::content_too_slow(const TimeLimits& limits) const noexcept {
+    return phase_ == Phase::content && limits.body_bytes_per_s_min != 0 &&
+           content_rate_.deadline_ms(limits.rate_grace_ms) <= read_deadline_ms_;
 }
 
 void Lifecycle::take_time(std::uint64_t now_ms, const TimeLimits& limits, Actions& actions) {
     if (now_ms >= write_deadline_ms_ && phase_ < Phase::joining) {
-        break_off(Reason::write_timeout, true, now_ms, limits);
+        const bool too_slow = limits.write_bytes_per_s_min != 0 &&
+                              write_rate_.deadline_ms(limits.rate_grace_ms) <= write_deadline_ms_;
+        break_off(too_slow ? Reason::write_min_rate : Reason::write_timeout, true, now_ms, limits);
         return;
     }
     if (now_ms < read_deadline_ms_) {
@@ -315,13 +281,13 @@ void Lifecycle::take_time(std::uint64_t now_ms, const TimeLimits& limits, Action
     switch (phase_) {
         case Phase::opening:
         case Phase::idle:
-            give_reason(retiring_ ? Reason::drain : timeout_reason(phase_));
+            give_reason(retire_reason_ != Reason::none ? retire_reason_ : timeout_reason(phase_));
             move(Trigger::quiet, now_ms, limits);
             break;
         case Phase::head:
         case Phase::content:
         case Phase::handling:
-            give_reason(timeout_reason(phase_));
+            give_reason(content_too_slow(limits) ? Reason::body_min_rate : timeout_reason(phase_));
             timing_out_ = true;
             actions.add(Actions::time_out);
             break;
@@ -385,30 +351,6 @@ void Lifecycle::settle(std::uint64_t now_ms, const TimeLimits& limits, Actions& 
     if (phase_ == Phase::released) {
         actions.add(Actions::release);
     }
-}
-
-std::string_view name_of(Reason reason) noexcept {
-    constexpr std::array<std::string_view, reason_count> names{
-        "none",           "peer",           "peer_truncated",    "peer_reset",
-        "client_close",   "server_close",   "keepalive_timeout", "keepalive_requests",
-        "header_timeout", "body_timeout",   "handler_timeout",   "write_timeout",
-        "protocol_error", "content_failed", "overload",          "drain",
-        "aborted"};
-    return names[static_cast<std::size_t>(reason)];
-}
-
-std::string_view name_of(Phase phase) noexcept {
-    constexpr std::array<std::string_view, phase_count> names{
-        "opening",  "idle",      "head",    "content", "handling", "stalled",
-        "flushing", "lingering", "joining", "closing", "released"};
-    return names[static_cast<std::size_t>(phase)];
-}
-
-std::string_view name_of(Trigger trigger) noexcept {
-    constexpr std::array<std::string_view, trigger_count> names{
-        "need_request", "need_head", "need_content", "need_answer", "need_room", "need_nothing",
-        "flushed",      "quiet",     "retired",      "broken",      "joined",    "closed"};
-    return names[static_cast<std::size_t>(trigger)];
 }
 
 }  // namespace enduring::core

@@ -8,87 +8,19 @@
 // descriptor is closed, the slot is released.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <string_view>
+
+#include "core/phase.hpp"
+#include "core/rate_meter.hpp"
+#include "core/reason.hpp"
 
 namespace enduring::core {
 
-/// Where a connection is in its life. The session's needs move it between the first six.
-enum class Phase : std::uint8_t {
-    opening,    ///< accepted; no byte has come
-    idle,       ///< between requests
-    head,       ///< part of a request's head has come
-    content,    ///< part of a request's content has come
-    handling,   ///< a request is complete, its answer is not
-    stalled,    ///< input waits until the peer has taken more of the output
-    flushing,   ///< the last response is being sent; what comes in is discarded
-    lingering,  ///< the sending side is shut; what comes in is discarded
-    joining,    ///< waiting until the kernel has given back every operation
-    closing,    ///< the descriptor is being closed
-    released,   ///< over; the slot may be used again
-};
-inline constexpr std::size_t phase_count = 11;
-
-/// What moves a connection from phase to phase: the columns of the transition table.
-enum class Trigger : std::uint8_t {
-    need_request,  ///< the session waits for the next request
-    need_head,     ///< ... for the rest of a head
-    need_content,  ///< ... for the rest of a content
-    need_answer,   ///< ... for the handler
-    need_room,     ///< ... for room in the output
-    need_nothing,  ///< the last response has been queued
-    flushed,       ///< all output has been taken by the kernel
-    quiet,         ///< idle or linger time is over
-    retired,       ///< the server wants idle connections gone
-    broken,        ///< reset by the peer, write time-out, or aborted by the server
-    joined,        ///< nothing is outstanding in the kernel
-    closed,        ///< the descriptor is closed
-};
-inline constexpr std::size_t trigger_count = 12;
-
-/// One cell of the table.
-struct Transition {
-    Phase from;
-    Trigger trigger;
-    Phase to;
-};
-
-/// The phase that follows. A trigger that cannot happen in a phase is a bug and aborts.
-[[nodiscard]] Phase next_phase(Phase from, Trigger trigger);
-/// Whether the table has this cell.
-[[nodiscard]] bool has_transition(Phase from, Trigger trigger) noexcept;
-
 /// What a session waits for after it was given input, time or an answer.
 enum class Need : std::uint8_t { request, head, content, answer, room, nothing };
-
-/// Why a connection was closed. Each closed connection has exactly one: the first that was given.
-enum class Reason : std::uint8_t {
-    none,            ///< not known yet
-    peer,            ///< the peer closed between requests
-    peer_truncated,  ///< the peer closed in the middle of a request
-    peer_reset,      ///< the peer reset the connection, or became unreachable
-    client_close,    ///< the request asked for it, or spoke HTTP/1.0 without keep-alive
-    server_close,    ///< the handler asked for it
-    keepalive_timeout,
-    keepalive_requests,
-    header_timeout,
-    body_timeout,
-    handler_timeout,
-    write_timeout,
-    protocol_error,  ///< a request that was refused with a 4xx or 5xx and close
-    content_failed,  ///< a response begun could not be completed
-    overload,        ///< the worker's memory for input was used up
-    drain,           ///< the server is shutting down
-    aborted,         ///< cut at the end of the drain
-};
-inline constexpr std::size_t reason_count = 17;
-
-/// The reason's name in metrics.
-[[nodiscard]] std::string_view name_of(Reason reason) noexcept;
-[[nodiscard]] std::string_view name_of(Phase phase) noexcept;
-[[nodiscard]] std::string_view name_of(Trigger trigger) noexcept;
 
 /// What the session reports each time it ran.
 struct Progress {
@@ -101,7 +33,7 @@ struct Progress {
     Reason reason = Reason::none;
 };
 
-/// Time limits in milliseconds; 0 is "no limit", for lingering "not at all".
+/// Times in milliseconds, rates in bytes a second; 0 is "no limit", for lingering "not at all".
 struct TimeLimits {
     std::uint64_t keepalive_timeout_ms = 75'000;
     std::uint64_t header_timeout_ms = 10'000;
@@ -110,6 +42,13 @@ struct TimeLimits {
     std::uint64_t write_timeout_ms = 60'000;
     std::uint64_t linger_timeout_ms = 2'000;
     std::uint64_t linger_max_ms = 30'000;
+    /// Spread by a tenth up and down, so that connections that began together do not end together.
+    std::uint64_t connection_max_age_ms = 3'600'000;
+    std::uint64_t body_bytes_per_s_min = 240;
+    std::uint64_t write_bytes_per_s_min = 0;
+    /// Rates are averages since the content or the output began; before this time they are not
+    /// judged.
+    std::uint64_t rate_grace_ms = 5'000;
 };
 
 /// What the loop must do now. A set of bits; their order does not matter, except that time_out
@@ -125,6 +64,7 @@ struct Actions {
         reset_on_close = 64,  ///< let the close send a reset
         close = 128,          ///< close the descriptor
         release = 256,        ///< free the slot
+        age = 512,            ///< tell the session that its next response is the last: it is old
     };
     std::uint16_t bits = 0;
 
@@ -151,21 +91,33 @@ struct Event {
         cancel_ended,
         time_passed,
         retire,
+        evict,
         abort,
         closed,
     };
     Kind kind;
     /// progressed and sent: output is waiting to be sent.
     bool output_waiting = false;
+    /// retire: why.
+    Reason reason = Reason::none;
+    /// progressed: bytes that were received; sent: bytes that were taken; accepted: any number.
+    std::uint32_t amount = 0;
     Progress progress{};
 };
 
 namespace events {
-/// The connection exists.
-constexpr Event accepted() { return {Event::Kind::accepted}; }
+/// The connection exists. draw: a number that spreads the ages of connections, random or counted.
+constexpr Event accepted(std::uint32_t draw = 0) {
+    return {.kind = Event::Kind::accepted, .amount = draw};
+}
 /// The session ran. output_waiting: something is queued that no operation has taken yet.
-constexpr Event progressed(Progress progress, bool output_waiting) {
-    return {Event::Kind::progressed, output_waiting, progress};
+/// bytes_received: what made it run.
+constexpr Event progressed(Progress progress, bool output_waiting,
+                           std::uint32_t bytes_received = 0) {
+    return {.kind = Event::Kind::progressed,
+            .output_waiting = output_waiting,
+            .amount = bytes_received,
+            .progress = progress};
 }
 /// Bytes came and were thrown away (flushing, lingering or later).
 constexpr Event discarded() { return {Event::Kind::discarded}; }
@@ -181,7 +133,9 @@ constexpr Event receive_broken() { return {Event::Kind::receive_broken}; }
 /// Buffers are there again.
 constexpr Event buffers_returned() { return {Event::Kind::buffers_returned}; }
 /// The output operation ended and made progress. output_waiting: there is more to send.
-constexpr Event sent(bool output_waiting) { return {Event::Kind::sent, output_waiting}; }
+constexpr Event sent(bool output_waiting, std::uint32_t bytes = 1) {
+    return {.kind = Event::Kind::sent, .output_waiting = output_waiting, .amount = bytes};
+}
 /// The output operation ended with an error of the connection.
 constexpr Event send_broken() { return {Event::Kind::send_broken}; }
 /// The output operation ended because the content cannot be had (a file became shorter).
@@ -193,9 +147,11 @@ constexpr Event send_ended() { return {Event::Kind::send_ended}; }
 constexpr Event cancel_ended() { return {Event::Kind::cancel_ended}; }
 /// Time may have passed a deadline.
 constexpr Event time_passed() { return {Event::Kind::time_passed}; }
-/// Close when idle (drain). The session must have been told, so that a running exchange is the
-/// last.
-constexpr Event retire() { return {Event::Kind::retire}; }
+/// Close when idle, for this reason. The session must have been told, so that a running exchange is
+/// the last.
+constexpr Event retire(Reason reason) { return {.kind = Event::Kind::retire, .reason = reason}; }
+/// Close now, since another connection needs the place. Only while evictable().
+constexpr Event evict() { return {Event::Kind::evict}; }
 /// Cut the connection now.
 constexpr Event abort() { return {Event::Kind::abort}; }
 /// The descriptor is closed.
@@ -214,7 +170,7 @@ class Lifecycle {
     [[nodiscard]] Reason reason() const noexcept { return reason_; }
     /// When time_passed() is due; never if nothing has a limit.
     [[nodiscard]] std::uint64_t deadline_ms() const noexcept {
-        return read_deadline_ms_ < write_deadline_ms_ ? read_deadline_ms_ : write_deadline_ms_;
+        return std::min({read_deadline_ms_, write_deadline_ms_, age_deadline_ms_});
     }
     /// Input still goes to the session; later it is discarded.
     [[nodiscard]] bool is_open() const noexcept { return phase_ < Phase::flushing; }
@@ -223,6 +179,13 @@ class Lifecycle {
         return (phase_ >= Phase::head && phase_ <= Phase::stalled) ||
                (phase_ <= Phase::flushing && (output_waiting_ || sending_));
     }
+    /// Nothing would be lost if it ended now: it is idle, or its last response has gone.
+    [[nodiscard]] bool evictable() const noexcept {
+        return (phase_ == Phase::idle && !output_waiting_ && !sending_) ||
+               phase_ == Phase::lingering;
+    }
+    /// When the phase began; for idle: when the last response had gone.
+    [[nodiscard]] std::uint64_t phase_begin_ms() const noexcept { return phase_begin_ms_; }
     /// An operation of this kind is in the kernel, or about to be submitted.
     [[nodiscard]] bool receiving() const noexcept { return receiving_; }
     [[nodiscard]] bool sending() const noexcept { return sending_; }
@@ -231,16 +194,23 @@ class Lifecycle {
     [[nodiscard]] bool peer_finished() const noexcept { return peer_finished_; }
     [[nodiscard]] std::uint64_t read_deadline_ms() const noexcept { return read_deadline_ms_; }
     [[nodiscard]] std::uint64_t write_deadline_ms() const noexcept { return write_deadline_ms_; }
+    [[nodiscard]] std::uint64_t age_deadline_ms() const noexcept { return age_deadline_ms_; }
+    [[nodiscard]] const RateMeter& content_rate() const noexcept { return content_rate_; }
+    [[nodiscard]] const RateMeter& write_rate() const noexcept { return write_rate_; }
     [[nodiscard]] bool output_waiting() const noexcept { return output_waiting_; }
     [[nodiscard]] bool input_held() const noexcept { return hold_input_; }
 
   private:
     void move(Trigger trigger, std::uint64_t now_ms, const TimeLimits& limits);
     void enter(std::uint64_t now_ms, const TimeLimits& limits);
+    void retire(Reason reason, std::uint64_t now_ms, const TimeLimits& limits);
     void take_progress(const Event& event, std::uint64_t now_ms, const TimeLimits& limits);
     void take_time(std::uint64_t now_ms, const TimeLimits& limits, Actions& actions);
     void break_off(Reason reason, bool reset, std::uint64_t now_ms, const TimeLimits& limits);
+    void begin_output(std::uint64_t now_ms, const TimeLimits& limits);
     void set_write_deadline(std::uint64_t now_ms, const TimeLimits& limits);
+    void set_content_deadline(std::uint64_t now_ms, const TimeLimits& limits);
+    [[nodiscard]] bool content_too_slow(const TimeLimits& limits) const noexcept;
     void settle(std::uint64_t now_ms, const TimeLimits& limits, Actions& actions);
     void give_reason(Reason reason) noexcept {
         reason_ = reason_ == Reason::none ? reason : reason_;
@@ -248,9 +218,13 @@ class Lifecycle {
 
     std::uint64_t read_deadline_ms_ = never;
     std::uint64_t write_deadline_ms_ = never;
-    std::uint64_t linger_end_ms_ = never;
+    std::uint64_t age_deadline_ms_ = never;
+    std::uint64_t phase_begin_ms_ = 0;
+    RateMeter content_rate_;
+    RateMeter write_rate_;
     Phase phase_ = Phase::opening;
     Reason reason_ = Reason::none;
+    Reason retire_reason_ = Reason::none;  // none: not to be closed when idle
     std::uint8_t cancels_ = 0;
     bool receiving_ : 1 = false;
     bool sending_ : 1 = false;
@@ -261,7 +235,6 @@ class Lifecycle {
     bool receive_cancelled_ : 1 = false;
     bool send_cancelled_ : 1 = false;
     bool reset_ : 1 = false;
-    bool retiring_ : 1 = false;
     bool timing_out_ : 1 = false;
 };
 

@@ -22,6 +22,8 @@
 #include "core/drain.hpp"
 #include "core/host.hpp"
 #include "core/lifecycle.hpp"
+#include "core/peer_counts.hpp"
+#include "core/quiet_order.hpp"
 #include "core/ring.hpp"
 #include "core/slab.hpp"
 #include "core/sqe.hpp"
@@ -40,8 +42,10 @@ enum class Command : std::int32_t {
 struct LoopOptions {
     std::uint32_t connections_max = 1024;
     TimeLimits times{};
+    std::uint64_t drain_delay_ms = 0;
     std::uint64_t drain_timeout_ms = 30'000;
     Neighbours neighbours{};
+    PeerCounts* peers = nullptr;  ///< shared by all workers; null: no limit for each peer
 };
 
 /// Owns the connections. Everything happens in the thread that calls run().
@@ -62,8 +66,11 @@ class Loop final : public Host<typename ProtocolType::Session> {
           transmitter_(submitter_, counters_),
           connections_(options_.connections_max),
           wheel_(options_.connections_max, now_ms_),
-          drain_(options_.connections_max) {
+          drain_(options_.connections_max, options_.drain_delay_ms, options_.drain_timeout_ms) {
         protocol_.attach(this);
+        if (options_.peers != nullptr) {
+            counted_peers_.resize(options_.connections_max);
+        }
     }
 
     Loop(const Loop&) = delete;
@@ -99,15 +106,13 @@ class Loop final : public Host<typename ProtocolType::Session> {
             due_.push_back(slot);
         });
         obey(drain_.on_time(now_ms_));
+        make_room();
         run_queues();
     }
 
     /// Begins to drain, or cuts it short when called again. In the loop's thread; from elsewhere by
     /// Command::drain.
-    void drain() {
-        const bool again = drain_.state() == ServerState::draining;
-        obey(drain_.on_drain(now_ms_, again ? 0 : options_.drain_timeout_ms));
-    }
+    void drain() { obey(drain_.on_drain(now_ms_)); }
 
     /// A drain has ended and nothing of this loop is left in the kernel or on its way to it.
     [[nodiscard]] bool finished() const noexcept {
@@ -145,6 +150,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         bool send_revoked = false;  // ... and has been cancelled before it began
         bool awaits_chunk = false;  // ... or waits for a chunk
         bool was_held = false;      // the receive was cancelled once: now one at a time
+        bool evicted = false;       // it ends because another one waits for its place
         Session session;
     };
 
@@ -153,6 +159,9 @@ class Loop final : public Host<typename ProtocolType::Session> {
     // Nobody tells a full worker that another one has room again.
     static constexpr std::uint64_t neighbour_poll_ms = 20;
     static constexpr std::uint32_t sweep_done = ~0U;
+    static constexpr std::uint32_t draw_step = 0x9e37'79b9;  // the golden ratio's fraction
+    // How many new connections a full worker takes in at once, each in the place of a quiet one.
+    static constexpr std::uint32_t newcomers_max = 8;
 
     // ---- queues ------------------------------------------------------------------------------
 
@@ -193,7 +202,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     [[nodiscard]] std::optional<std::uint64_t> wait_ms() const {
         if (!due_.empty() || !starved_.empty() || !woken_.empty() || !sending_.empty() ||
-            sweep_ != sweep_done) {
+            sweep_ != sweep_done || came_to_rest_) {
             return 0;
         }
         if (drain_.state() == ServerState::stopped) {
@@ -281,6 +290,9 @@ class Loop final : public Host<typename ProtocolType::Session> {
                 break;
             case Outcome::scarcity:
                 obey(drain_.on_scarcity(now_ms_));
+                if (evicting_ == 0) {
+                    evict();  // its descriptor will do
+                }
                 break;
             case Outcome::nothing:
                 break;
@@ -296,13 +308,72 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     // ---- the server's own states -------------------------------------------------------------
 
-    // A worker that is full goes on accepting for the others, as long as these have room: clients
-    // cannot choose whose listener they come to.
+    // A worker that is full goes on accepting for the others, as long as these have room, since
+    // clients cannot choose whose listener they come to; and a few for itself, as long as there are
+    // quiet connections that can make room.
     void accept() {
         if (drain_.state() == ServerState::serving) {
             acceptor_.arm(connections_.capacity() - connections_.live());
         } else if (drain_.state() == ServerState::full && !drain_.scarce()) {
-            acceptor_.arm(acceptor_.room_elsewhere());
+            const auto waiting = static_cast<std::uint32_t>(acceptor_.parked());
+            const std::uint32_t newcomers =
+                none_quiet_ || waiting >= newcomers_max ? 0 : newcomers_max - waiting;
+            acceptor_.arm(std::max(acceptor_.room_elsewhere(), newcomers));
+        }
+    }
+
+    // Ends quiet connections, one for each that waits for a slot.
+    void make_room() {
+        const bool try_now = !none_quiet_ || came_to_rest_;
+        came_to_rest_ = false;
+        if (acceptor_.parked() <= evicting_) [[likely]] {
+            none_quiet_ = false;
+            return;
+        }
+        while (try_now && acceptor_.parked() > evicting_) {
+            none_quiet_ = !evict();
+            if (none_quiet_) {
+                came_to_rest_ = !submitter_.has_room();  // perhaps one is, but not now
+                return;
+            }
+        }
+    }
+
+    // Ends the connection that has been quiet for longest; false if none is.
+    bool evict() {
+        for (bool searched = false; submitter_.has_room(); searched = true) {
+            while (const auto entry = quiet_.take()) {
+                Connection* connection = connections_.find(entry->slot, entry->generation);
+                if (connection != nullptr && connection->lifecycle.evictable() &&
+                    connection->lifecycle.phase_begin_ms() == entry->since_ms) {
+                    connection->evicted = true;
+                    ++evicting_;
+                    step(entry->slot, *connection, events::evict());
+                    return true;
+                }
+            }
+            if (searched) {
+                return false;
+            }
+            quiet_.search([this](const auto& add) {
+                for (std::uint32_t slot = 0; slot < connections_.touched(); ++slot) {
+                    if (connections_.is_live(slot) && connections_.at(slot).lifecycle.evictable()) {
+                        add(QuietOrder::Entry{connections_.at(slot).lifecycle.phase_begin_ms(),
+                                              slot, connections_.generation(slot)});
+                    }
+                }
+            });
+        }
+        return false;
+    }
+
+    // The peer of a connection is counted as long as the connection lives. One too many is not
+    // counted: its first request is refused, and it must come soon.
+    void count_peer(std::uint32_t slot, Connection& connection) {
+        counted_peers_[slot] = ring_.peer(connection.descriptor);
+        if (counted_peers_[slot] && !options_.peers->add(*counted_peers_[slot])) {
+            counted_peers_[slot].reset();
+            retire(slot, connection, Reason::connections_per_ip);
         }
     }
 
@@ -325,17 +396,24 @@ class Loop final : public Host<typename ProtocolType::Session> {
         connection.descriptor = descriptor;
         ++counters_.accepted;
         protocol_.open(connection.session, id_of(slot));
-        step(slot, connection, events::accepted());
+        draw_ += draw_step;
+        step(slot, connection, events::accepted(draw_ >> 16));
+        if (options_.peers != nullptr) {
+            count_peer(slot, connection);
+        }
         if (draining) {
             // It was accepted before the listener could be closed: it gets one answer.
-            protocol_.retire(connection.session);
-            step(slot, connection, events::retire());
+            retire(slot, connection, Reason::drain);
         }
         obey(drain_.on_connections(connections_.live()));
     }
 
     void release(std::uint32_t slot, Connection& connection) {
         ++counters_.closed[static_cast<std::size_t>(connection.lifecycle.reason())];
+        evicting_ -= connection.evicted ? 1 : 0;
+        if (options_.peers != nullptr && counted_peers_[slot]) {
+            options_.peers->remove(*std::exchange(counted_peers_[slot], std::nullopt));
+        }
         protocol_.close(connection.session);
         transmitter_.clear(connection.outlet);
         wheel_.cancel(slot);
@@ -357,13 +435,12 @@ class Loop final : public Host<typename ProtocolType::Session> {
         }
         if (actions.has(Drain::Actions::retire_connections)) {
             sweep_ = 0;
-            sweep_event_ = events::retire();
+            sweep_event_ = events::retire(Reason::drain);
         }
         if (actions.has(Drain::Actions::abort_connections)) {
             sweep_ = 0;
             sweep_event_ = events::abort();
         }
-        // resume_accept and stop: turn() and run() look at the state.
     }
 
     // Retires or aborts all connections, as many at a time as submissions find room.
@@ -378,14 +455,22 @@ class Loop final : public Host<typename ProtocolType::Session> {
                 continue;
             }
             Connection& connection = connections_.at(slot);
-            if (sweep_event_.kind == Event::Kind::retire && connection.lifecycle.is_open()) {
-                protocol_.retire(connection.session);
+            if (sweep_event_.kind == Event::Kind::retire) {
+                retire(slot, connection, Reason::drain);
+                continue;
             }
             if (sweep_event_.kind == Event::Kind::abort && connection.lifecycle.owes()) {
                 ++cut_;
             }
             step(slot, connection, sweep_event_);
         }
+    }
+
+    void retire(std::uint32_t slot, Connection& connection, Reason reason) {
+        if (connection.lifecycle.is_open()) {
+            protocol_.retire(connection.session, reason);
+        }
+        step(slot, connection, events::retire(reason));
     }
 
     // ---- one connection ----------------------------------------------------------------------
@@ -404,6 +489,9 @@ class Loop final : public Host<typename ProtocolType::Session> {
             if (actions.has(Actions::release)) {
                 return;
             }
+        }
+        if (none_quiet_ && connection.lifecycle.evictable()) [[unlikely]] {
+            came_to_rest_ = true;
         }
         const std::uint64_t deadline_ms = connection.lifecycle.deadline_ms();
         if (deadline_ms < connection.timer_ms) {
@@ -443,6 +531,9 @@ class Loop final : public Host<typename ProtocolType::Session> {
             prepare_close(submitter_.sqe(), connection.descriptor,
                           token_of(slot, Operation::close));
         }
+        if (actions.has(Actions::age)) {
+            protocol_.retire(connection.session, Reason::max_age);
+        }
         if (actions.has(Actions::time_out)) {
             report(slot, connection,
                    protocol_.time_out(connection.session, connection.outlet.queue));
@@ -452,9 +543,11 @@ class Loop final : public Host<typename ProtocolType::Session> {
         }
     }
 
-    void report(std::uint32_t slot, Connection& connection, Progress progress) {
-        step(slot, connection,
-             events::progressed(progress, connection.outlet.queue.size_bytes() > 0));
+    void report(std::uint32_t slot, Connection& connection, Progress progress,
+                std::uint32_t bytes_received = 0) {
+        step(
+            slot, connection,
+            events::progressed(progress, connection.outlet.queue.size_bytes() > 0, bytes_received));
     }
 
     void resume(std::uint32_t slot, Connection& connection) {
@@ -468,7 +561,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
             counters_.bytes_received += size;
             if (connection.lifecycle.is_open()) {
                 report(slot, connection,
-                       protocol_.receive(connection.session, connection.outlet.queue, bytes));
+                       protocol_.receive(connection.session, connection.outlet.queue, bytes),
+                       static_cast<std::uint32_t>(size));
             } else {
                 step(slot, connection, events::discarded());
             }
@@ -603,7 +697,15 @@ class Loop final : public Host<typename ProtocolType::Session> {
     std::deque<ConnectionId> chunk_waiters_;
     std::uint32_t sweep_ = sweep_done;
     std::uint32_t cut_ = 0;
-    Event sweep_event_ = events::retire();
+    Event sweep_event_ = events::abort();
+
+    // Room for new connections.
+    QuietOrder quiet_;
+    std::uint32_t evicting_ = 0;  // connections that have been evicted and are not released yet
+    bool none_quiet_ = false;     // connections wait for a slot, and no other can make room
+    bool came_to_rest_ = false;   // ... but one has become quiet since
+    std::vector<std::optional<std::uint64_t>> counted_peers_;  // by slot, those that are counted
+    std::uint32_t draw_ = 0;  // spreads the ages of connections: each differs much from the last
 };
 
 }  // namespace enduring::core

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <vector>
 
+#include "core/peer_counts.hpp"
 #include "core/sqe.hpp"
 
 namespace enduring::core {
@@ -227,6 +228,15 @@ std::uint64_t Ring::now_ms() const noexcept {
 }
 
 void Ring::shutdown_write(int socket) noexcept { ::shutdown(socket, SHUT_WR); }
+
+std::optional<std::uint64_t> Ring::peer(int socket) noexcept {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+        return std::nullopt;
+    }
+    return peer_of(address);
+}
 
 void Ring::reset_on_close(int socket) noexcept {
     const linger abortive{1, 0};

@@ -93,6 +93,8 @@ class Ring {
     [[nodiscard]] std::uint64_t now_ms() const noexcept;
     /// shutdown(SHUT_WR), as a plain call: the kernel runs the ring's own operation on a thread.
     void shutdown_write(int socket) noexcept;
+    /// Who is at the other end, as PeerCounts counts them; nothing if there is no address.
+    [[nodiscard]] std::optional<std::uint64_t> peer(int socket) noexcept;
     /// Makes the coming close a reset.
     void reset_on_close(int socket) noexcept;
 

@@ -143,7 +143,7 @@ class Transmitter {
             drop_chunk(outlet);
             outlet.queue.consume(size, blocks_);
             counters_.bytes_sent += size;
-            return events::sent(outlet.queue.size_bytes() > 0);
+            return events::sent(outlet.queue.size_bytes() > 0, static_cast<std::uint32_t>(size));
         }
         drop_chunk(outlet);
         switch (-result) {

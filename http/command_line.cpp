@@ -20,7 +20,8 @@ namespace {
 
 constexpr const char* listening = "Listening";
 constexpr const char* workers_and_memory = "Workers and memory";
-constexpr const char* lifecycle = "Connection lifecycle (durations: 500ms 10s 5m 1h; 0 is off)";
+constexpr const char* lifecycle =
+    "Connection lifecycle (durations: 500ms 10s 5m 1h; sizes: 512 16k 1m 2g; 0 is off)";
 constexpr const char* limits = "Limits (sizes: 512 16k 1m 2g)";
 constexpr int exit_usage = 2;
 
@@ -113,6 +114,11 @@ void add_number(CLI::App& app, const std::string& flag, std::uint32_t& target, s
              });
 }
 
+void add_rate(CLI::App& app, const std::string& flag, std::uint64_t& target,
+              const std::string& help) {
+    add_size(app, flag, target, 0, std::uint64_t{1} << 40, help, lifecycle);
+}
+
 void add_flag(CLI::App& app, const std::string& flag, bool& target, const std::string& help,
               const char* group) {
     app.add_flag("--" + flag, target, help)->group(group)->envname(variable_of(flag));
@@ -165,6 +171,22 @@ void CommandLine::add_server_flags() {
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
         ->delimiter(',')
         ->envname("ENDURING_LISTEN");
+    app.add_option_function<std::string>(
+           "--admin",
+           [this](const std::string& text) {
+               auto address = core::parse_address(text);
+               if (!address) {
+                   throw CLI::ValidationError("--admin", address.error().text());
+               }
+               options_.admin = std::move(*address);
+           },
+           "Where to answer /metrics, /healthz and /readyz: an address as for --listen, which "
+           "others "
+           "should not reach")
+        ->group(listening)
+        ->type_name("ADDRESS")
+        ->envname("ENDURING_ADMIN")
+        ->trigger_on_parse();
     add_number(app, "backlog", options_.backlog, 1, 65535,
                "Connections that may wait to be accepted", listening);
     add_number(app, "workers", options_.workers, 1, 256,
@@ -180,50 +202,93 @@ void CommandLine::add_server_flags() {
                "Submission entries of each worker's ring", workers_and_memory, "", true);
 }
 
+// Each says what happens, and what nginx, HAProxy, Apache or Node call it.
 void CommandLine::add_lifecycle_flags() {
     CLI::App& app = *app_;
     core::TimeLimits& times = options_.times;
-    add_duration(app, "keepalive-timeout", times.keepalive_timeout_ms,
-                 "Idle time between requests, then the connection is closed");
+    add_duration(
+        app, "keepalive-timeout", times.keepalive_timeout_ms,
+        "Idle time between requests, then a silent close (nginx keepalive_timeout, HAProxy "
+        "timeout http-keep-alive, Node keepAliveTimeout)");
     add_number(app, "keepalive-requests", options_.http.requests_max, 0, 0xffffffff,
-               "The N-th response of a connection closes it; 0 is off", lifecycle);
-    add_duration(app, "header-timeout", times.header_timeout_ms,
-                 "From the first byte of a request's head to its end, then 408");
+               "The N-th response of a connection says close; 0 is off (nginx keepalive_requests, "
+               "Apache MaxKeepAliveRequests, Node maxRequestsPerSocket)",
+               lifecycle);
+    add_duration(app, "connection-max-age", times.connection_max_age_ms,
+                 "The next response after it says close; spread by 10 % up and down (nginx "
+                 "keepalive_time, HAProxy close-spread-time)");
+    add_flag(app, "keepalive-header", options_.http.keepalive_field,
+             "Say 'Keep-Alive: timeout=..., max=...' with what is left (Apache, Node)", lifecycle);
+    add_duration(
+        app, "header-timeout", times.header_timeout_ms,
+        "From the first byte of a request's head (for the first one from the accept) to its "
+        "end, then 408, or a silent close if no byte came (nginx client_header_timeout, "
+        "HAProxy timeout http-request, Node headersTimeout)");
     add_duration(app, "body-timeout", times.body_timeout_ms,
-                 "Longest gap between the bytes of a request's content, then 408");
+                 "Longest gap between the bytes of a request's content, then 408 and close (nginx "
+                 "client_body_timeout)");
+    add_rate(app, "body-min-rate", times.body_bytes_per_s_min,
+             "Least bytes a second of a request's content on average, from 5 s on, else 408 and "
+             "close; 0 is off (Apache RequestReadTimeout MinRate)");
     add_duration(app, "handler-timeout", times.handler_timeout_ms,
-                 "How long an answer may take, then 503");
-    add_duration(app, "write-timeout", times.write_timeout_ms,
-                 "How long the peer may take no byte of a response, then reset");
+                 "How long an answer may take, then 503 and close (HAProxy timeout server)");
+    add_duration(
+        app, "write-timeout", times.write_timeout_ms,
+        "How long the peer may take no byte of a response, then reset (nginx send_timeout, "
+        "HAProxy timeout client)");
+    add_rate(
+        app, "write-min-rate", times.write_bytes_per_s_min,
+        "Least bytes a second that the peer takes on average, from 5 s on, else reset; 0 is off "
+        "(Kestrel MinResponseDataRate)");
     add_duration(app, "linger-timeout", times.linger_timeout_ms,
                  "After the last response: longest gap while what the peer still sends is read and "
-                 "dropped",
+                 "dropped (nginx lingering_timeout)",
                  false);
-    add_duration(app, "linger-max", times.linger_max_ms, "... and how long in all", false);
-    add_duration(app, "drain-timeout", options_.drain_timeout_ms,
-                 "At SIGTERM: how long running exchanges may take to finish", false);
+    add_duration(app, "linger-max", times.linger_max_ms,
+                 "... and how long in all (nginx lingering_time)", false);
+    add_size(app, "discard-max", options_.http.discard_bytes_max, 0, std::uint64_t{1} << 40,
+             "Largest unwanted content that is read to keep the connection; a larger one is not "
+             "read: answer, linger, close",
+             lifecycle);
     add_number(app, "max-connections", options_.connections_max, 1, core::slot_limit,
-               "Connections at once; auto: seven eighths of the limit of open files", lifecycle,
-               "auto");
+               "Connections at once; auto: seven eighths of the limit of open files. When full the "
+               "longest idle one makes room; with none idle, accepting pauses (nginx "
+               "worker_connections, HAProxy maxconn)",
+               lifecycle, "auto");
+    add_number(app, "max-connections-per-ip", options_.connections_per_ip_max, 0, core::slot_limit,
+               "Connections at once from one IPv4 address or IPv6 /64 network; more get 429 and "
+               "close; 0 is off (nginx limit_conn, HAProxy src_conn_cur)",
+               lifecycle);
+    add_duration(app, "drain-delay", options_.drain_delay_ms,
+                 "At SIGTERM: how long to go on as before while /readyz says 503 (Caddy "
+                 "shutdown_delay)",
+                 false);
+    add_duration(app, "drain-timeout", options_.drain_timeout_ms,
+                 "... and then how long running exchanges may take to finish (nginx "
+                 "worker_shutdown_timeout, HAProxy hard-stop-after)",
+                 false);
 }
 
 void CommandLine::add_limit_flags() {
     CLI::App& app = *app_;
     Limits& http = options_.http;
     add_size(app, "max-head", http.head.head_bytes_max, 256, 1 << 20,
-             "Largest head of a request, else 431", limits);
+             "Largest head of a request, else 431 (nginx large_client_header_buffers, Node "
+             "maxHeaderSize)",
+             limits);
     add_size(app, "max-target", http.head.target_bytes_max, 16, 1 << 20,
-             "Longest target of a request, else 414", limits);
+             "Longest target of a request, else 414 (Apache LimitRequestLine)", limits);
     add_number(app, "max-headers", http.head.fields_max, 1, 10000,
-               "Most header fields of a request, else 431", limits);
+               "Most header fields of a request, else 431 (Apache LimitRequestFields, Node "
+               "maxHeadersCount)",
+               limits);
     add_size(app, "max-body", http.content_bytes_max, 0, std::uint64_t{1} << 40,
-             "Largest content of a request, else 413", limits);
-    add_size(app, "discard-max", http.discard_bytes_max, 0, std::uint64_t{1} << 40,
-             "Largest unwanted content that is read to keep the connection", limits);
+             "Largest content of a request, else 413 and close (nginx client_max_body_size)",
+             limits);
     add_size(app, "max-buffered", http.input_bytes_max, 1 << 16, std::uint64_t{1} << 40,
              "Memory of each worker for requests that are incomplete or wait, else 503", limits);
     add_number(app, "max-pipelined", http.pipelined_max, 1, 65535,
-               "Answers that may wait to be sent before further requests wait", limits);
+               "Answers of a connection that may wait before its further input waits", limits);
 }
 
 namespace {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "http/chunked.hpp"
 #include "http/framing.hpp"
 #include "http/parser.hpp"
 #include "http/request_head.hpp"
@@ -20,12 +21,14 @@ namespace enduring::http {
 struct InputBuffer {
     std::string pending;  ///< received; what lies before `consumed` is done with
     std::size_t consumed = 0;
-    HeadParser parser;              ///< of the head at the front of the unconsumed bytes
-    RequestHead head;               ///< of that head, or of `head_bytes` while content is awaited
-    std::string head_bytes;         ///< the complete head of the request whose content is awaited
-    Framing framing;                ///< of that head; its views point into head_bytes
-    Router::Match match;            ///< of that head; its views point into head_bytes
-    std::string content;            ///< collected so far
+    HeadParser parser;                ///< of the head at the front of the unconsumed bytes
+    RequestHead head;                 ///< of that head, or of `head_bytes` while content is awaited
+    std::string head_bytes;           ///< the complete head of the request whose content is awaited
+    Framing framing;                  ///< of that head; its views point into head_bytes
+    Router::Match match;              ///< of that head; its views point into head_bytes
+    std::string content;              ///< collected so far
+    std::uint64_t content_bytes = 0;  ///< known length: still to come; chunked: came so far
+    ChunkedDecoder chunked;
     std::size_t counted_bytes = 0;  ///< of its memory, by the pool
 
     [[nodiscard]] std::string_view unconsumed() const noexcept {

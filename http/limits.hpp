@@ -14,6 +14,12 @@ struct Limits {
     std::uint64_t discard_bytes_max = 64 * 1024;
     /// The N-th response of a connection closes it; 0: no limit.
     std::uint32_t requests_max = 1000;
+    /// Say "Keep-Alive: timeout=…, max=…" where a connection persists: how long it may be idle, and
+    /// how many more requests it may carry.
+    bool keepalive_field = false;
+    /// What the field says of the time, in whole seconds; 0: nothing. A server sets it from its own
+    /// time-out.
+    std::uint32_t keepalive_timeout_s = 0;
     /// Answers that may wait to be sent before the connection's further input waits.
     std::uint32_t pipelined_max = 64;
     /// Bytes of output that may wait before the connection's further input waits.

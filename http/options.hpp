@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/address.hpp"
@@ -13,6 +14,8 @@ namespace enduring::http {
 struct Options {
     /// Where to listen; empty: every address, port 8080.
     std::vector<core::Address> listen{};
+    /// Where to tell about itself (see admin.hpp); nothing: nowhere.
+    std::optional<core::Address> admin{};
     /// Worker threads; 0: as many as the processors and the control group's quota keep busy.
     std::uint32_t workers = 0;
     /// Bind each worker to a processor.
@@ -27,6 +30,11 @@ struct Options {
     std::uint32_t ring_entries = 4096;
     /// Connections of all workers together; 0: as many as the descriptor limit allows.
     std::uint32_t connections_max = 0;
+    /// Connections of one peer: an IPv4 address or an IPv6 /64 network. 0: no limit.
+    std::uint32_t connections_per_ip_max = 0;
+    /// How long all goes on as before when the server is told to stop, except that it says it is
+    /// not ready: load balancers need time to notice.
+    std::uint64_t drain_delay_ms = 0;
     /// How long running exchanges may take to finish when the server stops.
     std::uint64_t drain_timeout_ms = 30'000;
     core::TimeLimits times{};

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "http/server.hpp"
+#include "http/units.hpp"
 
 namespace enduring::http {
 
@@ -83,16 +84,20 @@ int serve(const Options& options, Router router) {
     for (const core::Address& address : server.addresses()) {
         fmt::print("enduring: serving {}\n", url_of(address));
     }
+    if (const auto admin = server.admin_address()) {
+        fmt::print("enduring: admin {}\n", url_of(*admin));
+    }
     std::fflush(stdout);
     while (sigwaitinfo(&signals, nullptr) < 0) {
         // Interrupted by a stop and continue; nothing to do.
     }
-    fmt::print("enduring: draining, for at most {} s\n", options.drain_timeout_ms / 1000);
+    fmt::print("enduring: draining, for at most {}, after a delay of {}\n",
+               format_duration(options.drain_timeout_ms), format_duration(options.drain_delay_ms));
     std::fflush(stdout);
     server.drain();
     const Server::Outcome outcome = wait_for_end(server, signals);
     fmt::print("enduring: stopped after {} connections; {} were cut at the end of the drain\n",
-               outcome.counters.accepted, outcome.aborted);
+               static_cast<std::uint64_t>(outcome.counters.accepted), outcome.aborted);
     if (outcome.buffers_lent + outcome.inputs_lent + outcome.blocks_lent + outcome.chunks_lent !=
         0) {
         fmt::print(stderr,
@@ -100,6 +105,12 @@ int serve(const Options& options, Router router) {
                    "blocks, {} file chunks\n",
                    outcome.buffers_lent, outcome.inputs_lent, outcome.blocks_lent,
                    outcome.chunks_lent);
+        return 1;
+    }
+    if (outcome.counters.closed_total() != outcome.counters.accepted) {
+        fmt::print(stderr, "enduring: bug: {} connections were accepted, {} were closed\n",
+                   static_cast<std::uint64_t>(outcome.counters.accepted),
+                   outcome.counters.closed_total());
         return 1;
     }
     return outcome.aborted == 0 ? 0 : 1;

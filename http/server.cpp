@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <new>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -12,7 +14,9 @@
 #include "core/limits.hpp"
 #include "core/listener.hpp"
 #include "core/messenger.hpp"
+#include "core/peer_counts.hpp"
 #include "core/worker.hpp"
+#include "http/admin.hpp"
 #include "http/service.hpp"
 
 namespace enduring::http {
@@ -32,21 +36,9 @@ std::int64_t wall_clock_ms() {
     return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
-void add(core::Counters& sum, const core::Counters& one) {
-    sum.accepted += one.accepted;
-    sum.handed_over += one.handed_over;
-    sum.accept_errors += one.accept_errors;
-    sum.refused += one.refused;
-    sum.turns += one.turns;
-    sum.completions += one.completions;
-    sum.late_completions += one.late_completions;
-    sum.starvations += one.starvations;
-    sum.submit_errors += one.submit_errors;
-    sum.bytes_received += one.bytes_received;
-    sum.bytes_sent += one.bytes_sent;
-    for (std::size_t i = 0; i < sum.closed.size(); ++i) {
-        sum.closed[i] += one.closed[i];
-    }
+std::uint64_t random_seed() {
+    std::random_device device;
+    return std::uint64_t{device()} << 32 | device();
 }
 
 core::Result<unsigned> decide_workers(const Options& options, std::vector<std::string>& report) {
@@ -100,7 +92,10 @@ struct Server::Parts {
     std::vector<core::Listener> listeners;
     std::unique_ptr<core::Balance> balance;
     std::unique_ptr<core::Messenger> messenger;
+    std::unique_ptr<core::PeerCounts> peers;
     std::vector<std::unique_ptr<Worker>> workers;
+    std::atomic<bool> ready = false;
+    std::unique_ptr<Server> admin;  // refers to this server, so it ends before
     bool started = false;
     bool waited = false;
 };
@@ -130,6 +125,8 @@ core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Rout
     parts.options.http.held_bytes_limit =
         std::max(options.http.held_bytes_limit,
                  2 * std::uint64_t{options.receive_buffers} * options.receive_buffer_bytes);
+    parts.options.http.keepalive_timeout_s =
+        static_cast<std::uint32_t>(options.times.keepalive_timeout_ms / 1000);
     const auto workers = decide_workers(options, report);
     if (!workers) {
         return std::unexpected(workers.error());
@@ -173,12 +170,25 @@ core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Rout
         }
         parts.listeners.push_back(std::move(*listener));
     }
+    if (options.admin) {
+        auto admin = create(admin_options(*options.admin), admin_routes(*server));
+        if (!admin) {
+            return std::unexpected(admin.error());
+        }
+        parts.admin = std::move(*admin);
+    }
+    if (options.connections_per_ip_max != 0) {
+        parts.peers = std::make_unique<core::PeerCounts>(
+            *connections, options.connections_per_ip_max, random_seed());
+    }
     parts.balance = std::make_unique<core::Balance>(*workers);
     for (unsigned i = 0; i < *workers; ++i) {
         core::LoopOptions loop_options;
         const std::uint32_t share = *connections / *workers + (i < *connections % *workers ? 1 : 0);
         loop_options.connections_max = std::max(1U, share);
         loop_options.times = options.times;
+        loop_options.peers = parts.peers.get();
+        loop_options.drain_delay_ms = options.drain_delay_ms;
         loop_options.drain_timeout_ms = options.drain_timeout_ms;
         loop_options.neighbours = {i, parts.balance.get(), *connections, rings};
         parts.workers[i]->prepare(
@@ -198,6 +208,9 @@ Server::~Server() {
 core::Result<void> Server::start() {
     parts_->started = true;
     core::Result<void> result;
+    if (parts_->admin != nullptr) {
+        result = parts_->admin->start();
+    }
     for (unsigned i = 0; i < parts_->workers.size(); ++i) {
         for (core::Listener& listener : parts_->listeners) {
             for (int descriptor = result ? listener.take(i) : -1; descriptor >= 0;
@@ -213,10 +226,12 @@ core::Result<void> Server::start() {
             parts_->balance->stop_accepting();
         }
     }
+    parts_->ready = result.has_value();
     return result;
 }
 
 void Server::drain() {
+    parts_->ready = false;
     for (const auto& worker : parts_->workers) {
         // The kernel refuses a message only when it is short of memory, for a moment.
         for (unsigned tries = 0; tries < drain_tries_max; ++tries) {
@@ -237,14 +252,34 @@ Server::Outcome Server::wait() {
     }
     for (const auto& worker : parts_->workers) {
         outcome.aborted += worker->loop().cut();
-        add(outcome.counters, worker->loop().counters());
+        outcome.counters += worker->loop().counters();
         outcome.buffers_lent += worker->buffers().lent();
         outcome.inputs_lent += worker->protocol().inputs().lent();
         outcome.blocks_lent += worker->loop().blocks().lent();
         outcome.chunks_lent += worker->loop().chunks_lent();
     }
+    if (parts_->admin != nullptr) {
+        parts_->admin->drain();
+        parts_->admin->wait();
+    }
     parts_->waited = true;
     return outcome;
+}
+
+core::Counters Server::counters() const {
+    core::Counters sum;
+    for (const auto& worker : parts_->workers) {
+        sum += worker->loop().counters();
+    }
+    return sum;
+}
+
+bool Server::ready() const noexcept { return parts_->ready; }
+
+std::optional<core::Address> Server::admin_address() const {
+    return parts_->admin == nullptr
+               ? std::nullopt
+               : std::optional<core::Address>(parts_->admin->addresses().front());
 }
 
 std::vector<core::Address> Server::addresses() const {

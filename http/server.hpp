@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,9 @@ class Server {
     /// Starts the workers' threads.
     core::Result<void> start();
 
-    /// Stops listening, closes idle connections, lets running exchanges finish, within
-    /// Options::drain_timeout_ms. A second call ends what is left at once.
+    /// After Options::drain_delay_ms: stops listening, closes idle connections, lets running
+    /// exchanges finish, within Options::drain_timeout_ms. A further call ends the delay, or what
+    /// is left, at once.
     void drain();
 
     /// What the server did, once it has ended.
@@ -52,6 +54,12 @@ class Server {
     /// Connections of each worker, those on their way to it included. From any thread; a moment
     /// old.
     [[nodiscard]] std::vector<std::uint32_t> connections() const;
+    /// What was counted so far by all workers together. From any thread; a moment old.
+    [[nodiscard]] core::Counters counters() const;
+    /// It serves, and has not been told to stop. From any thread.
+    [[nodiscard]] bool ready() const noexcept;
+    /// Where it tells about itself, if it does.
+    [[nodiscard]] std::optional<core::Address> admin_address() const;
     /// What was decided at the start, a line each.
     [[nodiscard]] const std::vector<std::string>& report() const noexcept { return report_; }
 

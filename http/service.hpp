@@ -53,7 +53,7 @@ class Service final : public Exchanges {
     core::Progress time_out(Session& session, core::SendQueue& output) {
         return session.time_out(*this, output);
     }
-    void retire(Session& session) noexcept { session.retire(); }
+    void retire(Session& session, core::Reason reason) noexcept { session.retire(reason); }
     void close(Session& session) { session.close(*this); }
 
     // Exchanges

@@ -276,9 +276,25 @@ void Session::begin_request(const RequestHead& head, const Framing& framing) noe
     persistent_ = framing.persistent;
 }
 
+// True: the request was refused for what it is, or for whom it comes from.
+bool Session::refuse_if_bad(Service& service, core::SendQueue& output, const Framing& framing) {
+    if (retire_reason_ == Reason::connections_per_ip) [[unlikely]] {
+        refuse(service, output, Status::too_many_requests, retire_reason_);
+        return true;
+    }
+    if (framing.refusal != Status::ok) {
+        refuse(service, output, framing.refusal, Reason::protocol_error);
+        return true;
+    }
+    return false;
+}
+
 // A request without content whose head lies in the memory.
 void Session::begin_known(Service& service, core::SendQueue& output, const KnownHead& known) {
     begin_request(known.head, known.framing);
+    if (refuse_if_bad(service, output, known.framing)) {
+        return;
+    }
     dispatch(
         service, output,
         Request(known.head, known.bytes.data(), known.framing, {}, known.match.used_parameters()),
@@ -289,8 +305,7 @@ void Session::begin_exchange(Service& service, core::SendQueue& output, const Re
                              const Framing& framing, const Router::Match& match,
                              std::string_view& fresh) {
     begin_request(received.head, framing);
-    if (framing.refusal != Status::ok) {
-        refuse(service, output, framing.refusal, Reason::protocol_error);
+    if (refuse_if_bad(service, output, framing)) {
         return;
     }
     if (framing.content != Framing::Content::none) {
@@ -358,12 +373,12 @@ void Session::begin_content(Service& service, core::SendQueue& output, const Rec
     input_->framing = frame(input_->head, input_->head_bytes.data());
     service.router().find(input_->head.method, input_->framing.path, input_->match);
     is_chunked_ = !sized;
-    content_bytes_ = sized ? framing.content_bytes : 0;
+    input_->content_bytes = sized ? framing.content_bytes : 0;
     if (buffered_) {
         input_->content.reserve(static_cast<std::size_t>(
-            std::min<std::uint64_t>(content_bytes_, content_reserve_bytes_max)));
+            std::min<std::uint64_t>(input_->content_bytes, content_reserve_bytes_max)));
     }
-    chunked_ = ChunkedDecoder();
+    input_->chunked = ChunkedDecoder();
     state_ = State::content;
 }
 
@@ -385,20 +400,20 @@ bool Session::take_content(Service& service, core::SendQueue& output, std::strin
 // True when the content has ended.
 bool Session::take_sized(Service&, core::SendQueue&, std::string_view& source) {
     const auto size =
-        static_cast<std::size_t>(std::min<std::uint64_t>(content_bytes_, source.size()));
+        static_cast<std::size_t>(std::min<std::uint64_t>(input_->content_bytes, source.size()));
     if (buffered_) {
         input_->content.append(source.substr(0, size));
     }
     source.remove_prefix(size);
-    content_bytes_ -= size;
-    return content_bytes_ == 0;
+    input_->content_bytes -= size;
+    return input_->content_bytes == 0;
 }
 
 // True when the content has ended, or is given up.
 bool Session::take_chunked(Service& service, core::SendQueue& output, std::string_view& source) {
     const Limits& limits = service.limits();
     for (;;) {
-        const ChunkedDecoder::Step step = chunked_.decode(source);
+        const ChunkedDecoder::Step step = input_->chunked.decode(source);
         source.remove_prefix(step.taken);
         switch (step.outcome) {
             case ChunkedDecoder::Outcome::more:
@@ -409,14 +424,14 @@ bool Session::take_chunked(Service& service, core::SendQueue& output, std::strin
                 refuse(service, output, Status::bad_request, Reason::protocol_error);
                 return true;
             case ChunkedDecoder::Outcome::content:
-                content_bytes_ += step.content.size();
-                if (buffered_ && content_bytes_ > limits.content_bytes_max) {
+                input_->content_bytes += step.content.size();
+                if (buffered_ && input_->content_bytes > limits.content_bytes_max) {
                     refuse(service, output, Status::content_too_large, Reason::protocol_error);
                     return true;
                 }
                 if (buffered_) {
                     input_->content.append(step.content);
-                } else if (content_bytes_ > limits.discard_bytes_max) {
+                } else if (input_->content_bytes > limits.discard_bytes_max) {
                     refuse_to_persist();
                     return true;
                 }
@@ -492,12 +507,17 @@ void Session::refuse(Service& service, core::SendQueue& output, Status status, R
 void Session::write(Service& service, core::SendQueue& output, Response&& response) {
     const Limits& limits = service.limits();
     const bool last = limits.requests_max != 0 && requests_ >= limits.requests_max;
-    const bool closes = !persistent_ || response.closes() || retiring_ || last;
+    const bool retires = retire_reason_ != Reason::none;
+    const bool closes = !persistent_ || response.closes() || retires || last;
     WriteContext context;
     context.head_only = head_only_;
     context.preamble = service.preamble(response.status());
     if (closes) {
         context.connection = WriteContext::Connection::close;
+    } else if (limits.keepalive_field) {
+        context.connection = WriteContext::Connection::keep_alive;
+        context.keepalive_timeout_s = limits.keepalive_timeout_s;
+        context.requests_left = limits.requests_max == 0 ? 0 : limits.requests_max - requests_;
     } else if (old_version_) {
         context.connection = WriteContext::Connection::keep_alive;
     }
@@ -505,7 +525,7 @@ void Session::write(Service& service, core::SendQueue& output, Response&& respon
     if (closes) {
         reason = !persistent_        ? Reason::client_close
                  : response.closes() ? Reason::server_close
-                 : retiring_         ? Reason::drain
+                 : retires           ? retire_reason_
                                      : Reason::keepalive_requests;
     }
     write_response(output, service.blocks(), std::move(response), context);

@@ -10,7 +10,6 @@
 #include "core/host.hpp"
 #include "core/lifecycle.hpp"
 #include "core/send_queue.hpp"
-#include "http/chunked.hpp"
 #include "http/framing.hpp"
 #include "http/head_memory.hpp"
 #include "http/input_buffer.hpp"
@@ -29,7 +28,7 @@ class Session {
     core::Progress resume(Service& service, core::SendQueue& output);
     core::Progress finish_input(Service& service, core::SendQueue& output);
     core::Progress time_out(Service& service, core::SendQueue& output);
-    void retire() noexcept { retiring_ = true; }
+    void retire(core::Reason reason) noexcept { retire_reason_ = reason; }
     void close(Service& service);
 
     /// The number-th request of this connection waits for its answer.
@@ -74,6 +73,7 @@ class Session {
                   const Router::Match& match);
     void answer_without_handler(Service& service, core::SendQueue& output, const Request& request,
                                 const Router::Match& match);
+    bool refuse_if_bad(Service& service, core::SendQueue& output, const Framing& framing);
     void refuse(Service& service, core::SendQueue& output, Status status, core::Reason reason);
     void write(Service& service, core::SendQueue& output, Response&& response);
     void end(core::Reason reason) noexcept;
@@ -100,22 +100,20 @@ class Session {
 
     std::unique_ptr<InputBuffer> input_;
     core::ConnectionId id_;
-    std::uint64_t content_bytes_ = 0;  // sized: still to come; chunked: came so far
-    ChunkedDecoder chunked_;
     std::uint32_t requests_ = 0;
     std::uint32_t answers_unsent_ = 0;
     State state_ = State::head;
     core::Reason reason_ = core::Reason::none;
-    bool persistent_ : 1 = true;       // as far as client and server have said
-    bool head_only_ : 1 = false;       // the request is HEAD
-    bool old_version_ : 1 = false;     // the request is HTTP/1.0
-    bool is_chunked_ : 1 = false;      // the content is
-    bool buffered_ : 1 = false;        // the content is kept
-    bool in_handler_ : 1 = false;      // the handler is running
-    bool stalled_ : 1 = false;         // the output is full
-    bool input_finished_ : 1 = false;  // the peer will send no more
-    bool retiring_ : 1 = false;        // the running exchange is to be the last
-    bool new_message_ : 1 = false;     // a message has ended since the last report
+    core::Reason retire_reason_ = core::Reason::none;  // not none: the running exchange is the last
+    bool persistent_ : 1 = true;                       // as far as client and server have said
+    bool head_only_ : 1 = false;                       // the request is HEAD
+    bool old_version_ : 1 = false;                     // the request is HTTP/1.0
+    bool is_chunked_ : 1 = false;                      // the content is
+    bool buffered_ : 1 = false;                        // the content is kept
+    bool in_handler_ : 1 = false;                      // the handler is running
+    bool stalled_ : 1 = false;                         // the output is full
+    bool input_finished_ : 1 = false;                  // the peer will send no more
+    bool new_message_ : 1 = false;                     // a message has ended since the last report
 };
 
 }  // namespace enduring::http

@@ -13,6 +13,9 @@ namespace {
 constexpr std::string_view server_field = "Server: enduring\r\n";
 constexpr std::string_view close_field = "Connection: close\r\n";
 constexpr std::string_view keep_alive_field = "Connection: keep-alive\r\n";
+constexpr std::string_view keep_alive_name = "Keep-Alive: ";
+constexpr std::string_view timeout_name = "timeout=";
+constexpr std::string_view max_name = "max=";
 constexpr std::string_view type_name = "Content-Type: ";
 constexpr std::string_view length_name = "Content-Length: ";
 constexpr std::size_t length_digits_max = 20;
@@ -59,10 +62,32 @@ std::string_view connection_field(WriteContext::Connection connection) noexcept 
     return {};
 }
 
+// RFC 2068 §19.7.1.1, as Apache and Node write it. The Connection field that names it is there.
+void put_keep_alive(Cursor& cursor, const WriteContext& context) noexcept {
+    if (context.keepalive_timeout_s == 0 && context.requests_left == 0) [[likely]] {
+        return;
+    }
+    cursor.put(keep_alive_name);
+    if (context.keepalive_timeout_s != 0) {
+        cursor.put(timeout_name);
+        cursor.put_number(context.keepalive_timeout_s);
+        cursor.put(context.requests_left != 0 ? ", " : "");
+    }
+    if (context.requests_left != 0) {
+        cursor.put(max_name);
+        cursor.put_number(context.requests_left);
+    }
+    cursor.put("\r\n");
+}
+
+// The longest that put_keep_alive() writes.
+constexpr std::size_t keep_alive_bytes_max =
+    keep_alive_name.size() + timeout_name.size() + max_name.size() + 2 * length_digits_max + 4;
+
 std::size_t head_bytes_bound(const Response& response, const WriteContext& context) noexcept {
-    std::size_t bytes = context.preamble.size() + keep_alive_field.size() + type_name.size() +
-                        response.content_type().size() + length_name.size() + length_digits_max +
-                        3 * 2;
+    std::size_t bytes = context.preamble.size() + keep_alive_field.size() + keep_alive_bytes_max +
+                        type_name.size() + response.content_type().size() + length_name.size() +
+                        length_digits_max + 3 * 2;
     for (const Field& field : response.fields()) {
         bytes += field.name.size() + field.value.size() + 4;
     }
@@ -73,6 +98,7 @@ char* write_head(char* at, const Response& response, const WriteContext& context
     Cursor cursor(at);
     cursor.put(context.preamble);
     cursor.put(connection_field(context.connection));
+    put_keep_alive(cursor, context);
     if (!response.content_type().empty()) {
         cursor.put(type_name);
         cursor.put_value(response.content_type());

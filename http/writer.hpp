@@ -15,12 +15,14 @@ namespace enduring::http {
 struct WriteContext {
     enum class Connection : std::uint8_t {
         unsaid,      ///< HTTP/1.1 that persists
-        keep_alive,  ///< HTTP/1.0 that persists
+        keep_alive,  ///< HTTP/1.0 that persists, or told how long it does
         close,
     };
     Connection connection = Connection::unsaid;
-    bool head_only = false;       ///< the request was HEAD
-    std::string_view preamble{};  ///< status line, Server and Date
+    std::uint32_t keepalive_timeout_s = 0;  ///< with keep_alive, 0: unsaid
+    std::uint32_t requests_left = 0;        ///< with keep_alive, 0: unsaid
+    bool head_only = false;                 ///< the request was HEAD
+    std::string_view preamble{};            ///< status line, Server and Date
 };
 
 /// The beginning of every head with this status in this second. date_field: "Date: …" CRLF.

@@ -23,8 +23,8 @@ LIBRARIES = {
 # include no other file of the project, so what they include is just as pure. A file whose opening
 # comment calls it "Pure" must be here.
 PURE = {
-    "core": """token slab block_pool chunk_pool send_queue timer_wheel lifecycle drain host check
-               result""",
+    "core": """token slab block_pool chunk_pool send_queue timer_wheel lifecycle phase reason
+               rate_meter quiet_order drain host check result""",
     "http": """method status date text percent units limits media_type file_path conditional
                request_head head_memory request framing input_buffer parser chunked response writer session
                service router responder handler""",

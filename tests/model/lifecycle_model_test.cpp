@@ -47,6 +47,8 @@ struct World {
     bool retired = false;
     bool must_reset = false;  // the connection was cut by us
     bool peer_broke = false;  // ... or by the peer
+    bool evicted = false;     // ended for another one, when nothing was owed
+    bool aged = false;        // the session has been told that the connection is old
     Descriptor descriptor = Descriptor::open;
     Debt debt = Debt::none;
     std::uint64_t linger_end_ms = never;
@@ -73,10 +75,11 @@ std::string text_of(const Move& move) {
         return "1 ms passes";
     }
     constexpr std::array kinds{
-        "accepted",        "progressed",     "discarded",        "peer_finished", "receive_ended",
-        "receive_starved", "receive_broken", "buffers_returned", "sent",          "send_broken",
-        "send_failed",     "send_ended",     "cancel_ended",     "time_passed",   "retire",
-        "abort",           "closed"};
+        "accepted",      "progressed",      "discarded",      "peer_finished",
+        "receive_ended", "receive_starved", "receive_broken", "buffers_returned",
+        "sent",          "send_broken",     "send_failed",    "send_ended",
+        "cancel_ended",  "time_passed",     "retire",         "evict",
+        "abort",         "closed"};
     constexpr std::array needs{"request", "head", "content", "answer", "room", "nothing"};
     const Event& event = move.event;
     std::string text = kinds[static_cast<std::size_t>(event.kind)];
@@ -84,6 +87,9 @@ std::string text_of(const Move& move) {
         text += std::string("(") + needs[static_cast<std::size_t>(event.progress.need)] +
                 (event.progress.hold_input ? ", hold_input" : "") +
                 (event.progress.new_message ? ", new_message" : "") + ")";
+    }
+    if (event.amount != 0) {
+        text += " " + std::to_string(event.amount) + " bytes";
     }
     return text + (event.output_waiting ? " output_waiting" : "");
 }
@@ -94,7 +100,13 @@ std::string text_of(const Move& move) {
 /// so that even one earlier is rare. Without a bound the states would not be finite.
 constexpr unsigned cancels_of_holding_max = 2;
 
-void add_progress(std::vector<Move>& moves, const State& state) {
+/// How late the clock may be looked at.
+constexpr std::uint64_t late_ms_max = 2;
+
+/// What bytes pay for at the rates of the settings: nothing, a millisecond, or more than enough.
+constexpr std::array<std::uint32_t, 3> amounts{0, 1, 9};
+
+void add_progress(std::vector<Move>& moves, const State& state, std::uint32_t amount) {
     const Lifecycle& machine = state.machine;
     for (unsigned bits = 0; bits < 6U * 8U; ++bits) {
         const auto need = static_cast<Need>(bits / 8);
@@ -115,18 +127,27 @@ void add_progress(std::vector<Move>& moves, const State& state) {
             progress.reason = Reason::client_close;
         }
         moves.push_back({.forced = state.world.debt != Debt::none,
-                         .event = events::progressed(progress, output)});
+                         .event = events::progressed(progress, output, amount)});
     }
 }
 
-std::vector<Move> moves_of(const State& state) {
+/// Which rates are judged; where none is, the number of bytes makes no difference.
+struct Rates {
+    bool body;
+    bool write;
+
+    explicit Rates(const TimeLimits& limits)
+        : body(limits.body_bytes_per_s_min != 0), write(limits.write_bytes_per_s_min != 0) {}
+};
+
+std::vector<Move> moves_of(const State& state, Rates rates) {
     const auto& [machine, world, now_ms] = state;
     std::vector<Move> moves;
     if (machine.phase() == Phase::released) {
         return moves;
     }
     if (world.debt != Debt::none) {
-        add_progress(moves, state);
+        add_progress(moves, state, 0);
         return moves;
     }
     const bool due = now_ms >= machine.deadline_ms();
@@ -134,13 +155,23 @@ std::vector<Move> moves_of(const State& state) {
         return deadline_ms != never && deadline_ms > now;
     };
     if (ahead(machine.read_deadline_ms()) || ahead(machine.write_deadline_ms()) ||
+        ahead(machine.age_deadline_ms()) ||
         (machine.phase() == Phase::lingering && ahead(world.linger_end_ms))) {
+        // The loop looks at the clock in every turn, so no deadline waits for long.
+        const bool overdue = due && now_ms - machine.deadline_ms() >= late_ms_max;
+        if (overdue) {
+            moves.push_back({.forced = true, .event = events::time_passed()});
+            return moves;
+        }
         moves.push_back({.tick = true, .forced = !due});
     }
     moves.push_back({.forced = due, .event = events::time_passed()});
     moves.push_back({.event = events::abort()});
     if (!world.retired) {
-        moves.push_back({.event = events::retire()});
+        moves.push_back({.event = events::retire(Reason::drain)});
+    }
+    if (machine.evictable()) {
+        moves.push_back({.event = events::evict()});
     }
     if (world.receive) {
         moves.push_back({.forced = world.receive_cancelled, .event = events::receive_ended()});
@@ -153,8 +184,12 @@ std::vector<Move> moves_of(const State& state) {
     }
     if (world.send) {
         moves.push_back({.forced = world.send_cancelled, .event = events::send_ended()});
-        moves.push_back({.event = events::sent(false)});
-        moves.push_back({.event = events::sent(true)});
+        moves.push_back({.event = events::sent(false, 1)});
+        for (const std::uint32_t amount : amounts) {
+            if (amount == 1 || rates.write) {
+                moves.push_back({.event = events::sent(true, amount)});
+            }
+        }
         moves.push_back({.event = events::send_broken()});
         moves.push_back({.event = events::send_failed()});
     }
@@ -168,7 +203,12 @@ std::vector<Move> moves_of(const State& state) {
         moves.push_back({.event = events::buffers_returned()});
     }
     if (machine.is_open()) {
-        add_progress(moves, state);
+        // Only a content that goes on is judged by what came of it.
+        for (const std::uint32_t amount : amounts) {
+            if (amount == 0 || (rates.body && machine.phase() == Phase::content)) {
+                add_progress(moves, state, amount);
+            }
+        }
     }
     return moves;
 }
@@ -229,6 +269,9 @@ void happen(World& world, const State& before, const Event& event) {
         case Event::Kind::retire:
             world.retired = true;
             break;
+        case Event::Kind::evict:
+            world.evicted = true;
+            break;
         default:
             break;
     }
@@ -256,6 +299,13 @@ void obey(World& world, const State& before, const Event& event, const Lifecycle
                         "time_out in a phase without an exchange");
         verdict.require(after.is_open(), "the session is called after flushing began");
         world.debt = Debt::last_progress;
+    }
+    if (actions.has(Actions::age)) {
+        verdict.require(event.kind == Event::Kind::time_passed, "age without time");
+        verdict.require(before.now_ms >= before.machine.age_deadline_ms(), "old too early");
+        verdict.require(after.is_open(), "the session is told of its age when it has ended");
+        verdict.require(!world.aged, "a connection became old twice");
+        world.aged = true;
     }
     if (actions.has(Actions::arm_receive)) {
         verdict.require(!world.receive, "a second receive is armed");
@@ -294,6 +344,7 @@ void obey(World& world, const State& before, const Event& event, const Lifecycle
         verdict.require(actions.has(Actions::reset_on_close) == world.must_reset,
                         "a reset exactly when we cut the connection");
         verdict.require(world.must_reset || world.peer_broke ||
+                            (world.evicted && !after.output_waiting()) ||
                             (!after.output_waiting() && (world.write_shut || world.input_ended)),
                         "a begun response was neither delivered nor cut");
         world.descriptor = Descriptor::closing;
@@ -339,6 +390,9 @@ void replay(const State& before, const Event& event, const Lifecycle& after, Cel
         case Event::Kind::retire:
             pull(Trigger::retired);
             break;
+        case Event::Kind::evict:
+            pull(Trigger::evicted);
+            break;
         case Event::Kind::closed:
             pull(Trigger::closed);
             break;
@@ -383,7 +437,8 @@ void inspect(const State& state, const TimeLimits& limits, Verdict& verdict) {
         verdict.require(machine.output_waiting() == machine.sending(),
                         "output waits and nobody sends it");
         verdict.require((machine.write_deadline_ms() != never) ==
-                            (machine.output_waiting() && limits.write_timeout_ms != 0),
+                            (machine.output_waiting() &&
+                             (limits.write_timeout_ms != 0 || limits.write_bytes_per_s_min != 0)),
                         "output without a time limit, or a time limit without output");
         const bool held = machine.is_open() && machine.input_held();
         verdict.require(machine.receiving() || held || machine.starved() || machine.peer_finished(),
@@ -402,7 +457,7 @@ void inspect(const State& state, const TimeLimits& limits, Verdict& verdict) {
     const bool awaits_handler = phase == Phase::handling && limits.handler_timeout_ms == 0;
     if (everything_limited && world.debt == Debt::none && phase < Phase::joining &&
         !awaits_handler) {
-        verdict.require(machine.deadline_ms() != never,
+        verdict.require(std::min(machine.read_deadline_ms(), machine.write_deadline_ms()) != never,
                         "the peer can hold the connection for ever");
     }
     if (phase == Phase::lingering) {
@@ -465,7 +520,7 @@ std::string take(State& state, const Move& move, const TimeLimits& limits, Cells
 /// Which reason was given decides nothing any more, only whether one was.
 class Key {
   public:
-    explicit Key(const State& state) {
+    Key(const State& state, const TimeLimits& limits) {
         const auto& [machine, world, now_ms] = state;
         add(static_cast<unsigned>(machine.phase()), 4);
         add(static_cast<unsigned>(world.descriptor), 2);
@@ -477,12 +532,20 @@ class Key {
               machine.output_waiting(), machine.input_held(), machine.starved(),
               machine.peer_finished(), world.receive, world.receive_cancelled, world.send,
               world.send_cancelled, world.input_ended, world.write_shut, world.retired,
-              world.must_reset, world.peer_broke}) {
+              world.must_reset, world.peer_broke, world.evicted, world.aged}) {
             add(bit ? 1 : 0, 1);
         }
         add_time(machine.read_deadline_ms(), now_ms);
         add_time(machine.write_deadline_ms(), now_ms);
+        add_time(machine.age_deadline_ms(), now_ms);
+        // What the phase's beginning still decides: how long lingering may go on at most.
         add_time(machine.phase() == Phase::lingering ? world.linger_end_ms : never, now_ms);
+        const Rates rates(limits);
+        add_rate(machine.content_rate(), rates.body && machine.phase() == Phase::content, state,
+                 limits);
+        add_rate(machine.write_rate(),
+                 rates.write && machine.output_waiting() && machine.phase() < Phase::joining, state,
+                 limits);
     }
     [[nodiscard]] std::uint64_t value() const { return value_; }
 
@@ -497,6 +560,20 @@ class Key {
         add(deadline_ms == never ? 7
                                  : static_cast<unsigned>(std::max(deadline_ms, now_ms) - now_ms),
             3);
+    }
+
+    // When the grace ends, and until when is paid: that may be over, and what comes next counts all
+    // the same.
+    void add_rate(const RateMeter& rate, bool matters, const State& state,
+                  const TimeLimits& limits) {
+        constexpr std::uint64_t past_max = 8;
+        if (!matters) {
+            add(0, 7);
+            return;
+        }
+        add_time(rate.begin_ms() + limits.rate_grace_ms, state.now_ms);
+        EXPECT_LE(state.now_ms, rate.paid_until_ms() + past_max);
+        add(static_cast<unsigned>(rate.paid_until_ms() + past_max - state.now_ms), 4);
     }
 
     std::uint64_t value_ = 0;
@@ -594,8 +671,8 @@ class Walk {
 
     void visit(std::uint32_t index) {
         const State state = nodes_[index].state;
-        const std::uint64_t key = Key(state).value();
-        for (const Move& move : moves_of(state)) {
+        const std::uint64_t key = Key(state, limits_).value();
+        for (const Move& move : moves_of(state, Rates(limits_))) {
             State next = state;
             const std::string violation = take(next, move, limits_, exercised_);
             ++transitions_;
@@ -606,7 +683,7 @@ class Walk {
             }
             const std::uint32_t target = find_or_add(next, index, move);
             if (move.forced) {
-                if (Key(next).value() == key) {
+                if (Key(next, limits_).value() == key) {
                     ADD_FAILURE() << text_of(move) << " changes nothing after:\n" << path_to(index);
                     return;
                 }
@@ -617,7 +694,7 @@ class Walk {
 
     std::uint32_t find_or_add(const State& state, std::uint32_t parent, const Move& move) {
         const auto next = static_cast<std::uint32_t>(nodes_.size());
-        const auto [entry, added] = index_.try_emplace(Key(state).value(), next);
+        const auto [entry, added] = index_.try_emplace(Key(state, limits_).value(), next);
         if (added) {
             nodes_.push_back({state, parent, move});
         } else if (++met_again_ % sample_every == 0) {
@@ -628,13 +705,13 @@ class Walk {
 
     // That the key leaves nothing out which matters: both states must do the same with every move.
     void expect_same_behaviour(const State& known, const State& other) {
-        for (const Move& move : moves_of(known)) {
+        for (const Move& move : moves_of(known, Rates(limits_))) {
             State left = known;
             State right = other;
             take(left, move, limits_, exercised_);
             const std::string violation = take(right, move, limits_, exercised_);
             EXPECT_EQ(violation, "");
-            EXPECT_EQ(Key(left).value(), Key(right).value())
+            EXPECT_EQ(Key(left, limits_).value(), Key(right, limits_).value())
                 << "states that look the same differ after: " << text_of(move);
         }
     }
@@ -687,15 +764,33 @@ TEST_P(LifecycleModel, KeepsItsInvariantsInEveryReachableState) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Limits, LifecycleModel,
-                         testing::Values(Setting{"slow_reader", {2, 1, 2, 1, 3, 1, 2}},
-                                         Setting{"slow_writer", {2, 3, 2, 3, 1, 2, 3}},
-                                         Setting{"patient_with_handlers", {2, 2, 1, 0, 2, 1, 3}},
-                                         Setting{"no_lingering", {1, 2, 1, 2, 2, 0, 0}},
-                                         Setting{"no_limits", {0, 0, 0, 0, 0, 1, 2}}),
-                         [](const testing::TestParamInfo<Setting>& setting) {
-                             return setting.param.name;
-                         });
+constexpr TimeLimits setting(std::array<std::uint64_t, 7> times, std::uint64_t age_ms = 0,
+                             std::uint64_t body_rate = 0, std::uint64_t write_rate = 0) {
+    return {.keepalive_timeout_ms = times[0],
+            .header_timeout_ms = times[1],
+            .body_timeout_ms = times[2],
+            .handler_timeout_ms = times[3],
+            .write_timeout_ms = times[4],
+            .linger_timeout_ms = times[5],
+            .linger_max_ms = times[6],
+            .connection_max_age_ms = age_ms,
+            .body_bytes_per_s_min = body_rate,
+            .write_bytes_per_s_min = write_rate,
+            .rate_grace_ms = 2};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Limits, LifecycleModel,
+    testing::Values(Setting{"slow_reader", setting({2, 1, 2, 1, 3, 1, 2})},
+                    Setting{"slow_writer", setting({2, 3, 2, 3, 1, 2, 3})},
+                    Setting{"patient_with_handlers", setting({2, 2, 1, 0, 2, 1, 3})},
+                    Setting{"no_lingering", setting({1, 2, 1, 2, 2, 0, 0})},
+                    Setting{"no_limits", setting({0, 0, 0, 0, 0, 1, 2})},
+                    Setting{"old", setting({1, 1, 1, 1, 2, 1, 1}, 2)},
+                    Setting{"slow_content", setting({1, 1, 3, 1, 1, 1, 1}, 0, 1'000)},
+                    Setting{"slow_output", setting({1, 1, 1, 1, 3, 1, 1}, 0, 0, 1'000)},
+                    Setting{"old_and_slow", setting({1, 1, 2, 1, 1, 1, 1}, 1, 1'000)}),
+    [](const testing::TestParamInfo<Setting>& setting) { return setting.param.name; });
 
 }  // namespace
 }  // namespace enduring::core

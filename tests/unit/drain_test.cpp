@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <set>
 #include <string_view>
 
@@ -25,13 +26,13 @@ constexpr Actions begins_to_drain = does(Actions::close_listeners, Actions::reti
 class DrainTest : public testing::Test {
   protected:
     static constexpr std::uint32_t connections_max = 3;
-    Drain drain{connections_max};
+    static constexpr std::uint64_t timeout_ms = 30'000;
+    Drain drain{connections_max, 0, timeout_ms};
 };
 
 TEST_F(DrainTest, BeginsServing) {
     EXPECT_EQ(drain.state(), ServerState::serving);
     EXPECT_EQ(drain.deadline_ms(), never);
-    EXPECT_EQ(drain.aborted(), 0U);
     EXPECT_EQ(drain.on_connections(connections_max - 1), none);
     EXPECT_EQ(drain.on_time(1'000'000), none);
     EXPECT_EQ(drain.state(), ServerState::serving);
@@ -45,9 +46,9 @@ TEST_F(DrainTest, PausesOnceWhenFullAndResumesOnceWithRoom) {
     EXPECT_EQ(drain.on_connections(3), none);
     EXPECT_EQ(drain.on_connections(4), none) << "a burst may bring more than there is room for";
     EXPECT_EQ(drain.on_connections(3), none);
-    EXPECT_EQ(drain.on_connections(2), does(Actions::resume_accept));
-    EXPECT_EQ(drain.state(), ServerState::serving);
     EXPECT_EQ(drain.on_connections(2), none);
+    EXPECT_EQ(drain.state(), ServerState::serving);
+    EXPECT_EQ(drain.on_connections(3), does(Actions::pause_accept)) << "each time anew";
 }
 
 TEST_F(DrainTest, ScarcityPausesForAWhile) {
@@ -56,7 +57,7 @@ TEST_F(DrainTest, ScarcityPausesForAWhile) {
     EXPECT_EQ(drain.deadline_ms(), 1'000 + retry_ms);
     EXPECT_EQ(drain.on_time(1'000 + retry_ms - 1), none);
     EXPECT_EQ(drain.state(), ServerState::full);
-    EXPECT_EQ(drain.on_time(1'000 + retry_ms), does(Actions::resume_accept));
+    EXPECT_EQ(drain.on_time(1'000 + retry_ms), none);
     EXPECT_EQ(drain.state(), ServerState::serving);
     EXPECT_EQ(drain.deadline_ms(), never);
 }
@@ -69,7 +70,8 @@ TEST_F(DrainTest, ARepeatedScarcityWaitsFromTheLastTime) {
 
 TEST_F(DrainTest, AFreedDescriptorEndsScarcityAtOnce) {
     static_cast<void>(drain.on_scarcity(1'000));
-    EXPECT_EQ(drain.on_descriptor_freed(), does(Actions::resume_accept));
+    EXPECT_EQ(drain.on_descriptor_freed(), none);
+    EXPECT_EQ(drain.state(), ServerState::serving);
     EXPECT_EQ(drain.deadline_ms(), never);
     EXPECT_EQ(drain.on_descriptor_freed(), none);
 }
@@ -87,7 +89,8 @@ TEST_F(DrainTest, TheEndOfScarcityDoesNotResumeWithoutRoom) {
     EXPECT_EQ(drain.on_time(2'000), none);
     EXPECT_EQ(drain.state(), ServerState::full);
     EXPECT_EQ(drain.deadline_ms(), never);
-    EXPECT_EQ(drain.on_connections(2), does(Actions::resume_accept));
+    EXPECT_EQ(drain.on_connections(2), none);
+    EXPECT_EQ(drain.state(), ServerState::serving);
 }
 
 TEST_F(DrainTest, AFreedDescriptorChangesNothingWhenOnlyRoomIsMissing) {
@@ -100,60 +103,107 @@ TEST_F(DrainTest, AFreedDescriptorChangesNothingWhenOnlyRoomIsMissing) {
 
 TEST_F(DrainTest, DrainsUntilNoConnectionIsLeft) {
     static_cast<void>(drain.on_connections(2));
-    EXPECT_EQ(drain.on_drain(1'000, 30'000), begins_to_drain);
+    EXPECT_EQ(drain.on_drain(1'000), begins_to_drain);
     EXPECT_EQ(drain.state(), ServerState::draining);
     EXPECT_EQ(drain.deadline_ms(), 31'000U);
     EXPECT_EQ(drain.on_connections(1), none);
-    EXPECT_EQ(drain.on_connections(0), does(Actions::stop));
+    EXPECT_EQ(drain.on_connections(0), none);
     EXPECT_EQ(drain.state(), ServerState::stopped);
     EXPECT_EQ(drain.deadline_ms(), never);
-    EXPECT_EQ(drain.aborted(), 0U);
 }
 
 TEST_F(DrainTest, WithoutConnectionsItStopsAtOnce) {
-    EXPECT_EQ(drain.on_drain(1'000, 30'000),
-              does(Actions::close_listeners, Actions::retire_connections, Actions::stop));
+    EXPECT_EQ(drain.on_drain(1'000), begins_to_drain);
     EXPECT_EQ(drain.state(), ServerState::stopped);
     EXPECT_EQ(drain.deadline_ms(), never);
 }
 
-TEST_F(DrainTest, WhatIsLeftAfterTheTimeIsAbortedAndCounted) {
+TEST_F(DrainTest, WhatIsLeftAfterTheTimeIsAborted) {
     static_cast<void>(drain.on_connections(2));
-    static_cast<void>(drain.on_drain(1'000, 30'000));
+    static_cast<void>(drain.on_drain(1'000));
     EXPECT_EQ(drain.on_time(30'999), none);
+    EXPECT_FALSE(drain.overdue());
     EXPECT_EQ(drain.on_time(31'000), does(Actions::abort_connections));
+    EXPECT_TRUE(drain.overdue());
     EXPECT_EQ(drain.state(), ServerState::draining) << "until the kernel has given back everything";
-    EXPECT_EQ(drain.aborted(), 2U);
     EXPECT_EQ(drain.on_time(40'000), none) << "once";
     EXPECT_EQ(drain.on_connections(1), none);
-    EXPECT_EQ(drain.on_connections(0), does(Actions::stop));
-    EXPECT_EQ(drain.aborted(), 2U);
+    EXPECT_EQ(drain.on_connections(0), none);
+    EXPECT_EQ(drain.state(), ServerState::stopped);
 }
 
-TEST_F(DrainTest, ASecondCallShortensTheTimeAndNeverLengthensIt) {
+TEST_F(DrainTest, ASecondCallEndsTheTime) {
     static_cast<void>(drain.on_connections(2));
-    static_cast<void>(drain.on_drain(1'000, 30'000));
-    EXPECT_EQ(drain.on_drain(2'000, 60'000), none);
-    EXPECT_EQ(drain.deadline_ms(), 31'000U);
-    EXPECT_EQ(drain.on_drain(3'000, 0), none);
+    static_cast<void>(drain.on_drain(1'000));
+    EXPECT_EQ(drain.on_drain(3'000), none);
     EXPECT_EQ(drain.deadline_ms(), 3'000U);
     EXPECT_EQ(drain.on_time(3'000), does(Actions::abort_connections));
 }
 
-TEST_F(DrainTest, ACallAfterTheAbortDoesNotForgetHowManyWereCut) {
-    static_cast<void>(drain.on_connections(3));
-    static_cast<void>(drain.on_drain(1'000, 0));
-    EXPECT_EQ(drain.on_time(1'000), does(Actions::abort_connections));
-    static_cast<void>(drain.on_connections(1));
-    EXPECT_EQ(drain.on_drain(1'010, 0), none);
-    static_cast<void>(drain.on_time(1'010));
-    EXPECT_EQ(drain.aborted(), 3U);
+TEST_F(DrainTest, ASecondCallDoesNotLengthenTheTime) {
+    static_cast<void>(drain.on_connections(2));
+    static_cast<void>(drain.on_drain(1'000));
+    EXPECT_EQ(drain.on_drain(32'000), none) << "the clock was looked at late";
+    EXPECT_EQ(drain.deadline_ms(), 31'000U);
 }
+
+// ---- the delay before it -----------------------------------------------------------------------
+
+class DelayedDrainTest : public testing::Test {
+  protected:
+    static constexpr std::uint64_t delay_ms = 5'000;
+    Drain drain{3, delay_ms, 30'000};
+};
+
+TEST_F(DelayedDrainTest, AllGoesOnUntilTheDelayIsOver) {
+    static_cast<void>(drain.on_connections(2));
+    EXPECT_FALSE(drain.leaving());
+    EXPECT_EQ(drain.on_drain(1'000), none);
+    EXPECT_TRUE(drain.leaving());
+    EXPECT_EQ(drain.state(), ServerState::serving);
+    EXPECT_EQ(drain.deadline_ms(), 6'000U);
+    EXPECT_EQ(drain.on_connections(3), does(Actions::pause_accept)) << "full is still full";
+    EXPECT_EQ(drain.on_connections(2), none);
+    EXPECT_EQ(drain.on_time(5'999), none);
+    EXPECT_EQ(drain.on_time(6'000), begins_to_drain);
+    EXPECT_EQ(drain.state(), ServerState::draining);
+    EXPECT_EQ(drain.deadline_ms(), 36'000U) << "the time of the drain runs from its beginning";
+}
+
+TEST_F(DelayedDrainTest, ASecondCallEndsTheDelayAndAThirdTheDrain) {
+    static_cast<void>(drain.on_connections(2));
+    static_cast<void>(drain.on_drain(1'000));
+    EXPECT_EQ(drain.on_drain(2'000), begins_to_drain);
+    EXPECT_EQ(drain.deadline_ms(), 32'000U);
+    EXPECT_EQ(drain.on_drain(3'000), none);
+    EXPECT_EQ(drain.on_time(3'000), does(Actions::abort_connections));
+}
+
+TEST_F(DelayedDrainTest, ScarcityDuringTheDelayEndsBeforeIt) {
+    static_cast<void>(drain.on_connections(2));
+    static_cast<void>(drain.on_drain(1'000));
+    EXPECT_EQ(drain.on_scarcity(2'000), does(Actions::pause_accept));
+    EXPECT_EQ(drain.deadline_ms(), 2'000 + retry_ms);
+    EXPECT_EQ(drain.on_time(2'000 + retry_ms), none);
+    EXPECT_EQ(drain.state(), ServerState::serving);
+    EXPECT_EQ(drain.deadline_ms(), 6'000U);
+}
+
+TEST_F(DelayedDrainTest, WithoutConnectionsItStopsAfterTheDelay) {
+    static_cast<void>(drain.on_drain(1'000));
+    EXPECT_EQ(drain.state(), ServerState::serving) << "connections may still come";
+    EXPECT_EQ(drain.on_time(6'000), begins_to_drain);
+    EXPECT_EQ(drain.state(), ServerState::stopped);
+    EXPECT_TRUE(drain.leaving());
+    EXPECT_EQ(drain.deadline_ms(), never);
+}
+
+// ---- what does not matter any more -------------------------------------------------------------
 
 TEST_F(DrainTest, NeitherFullnessNorScarcityMatterWhileDraining) {
     static_cast<void>(drain.on_connections(3));
     EXPECT_EQ(drain.state(), ServerState::full);
-    EXPECT_EQ(drain.on_drain(1'000, 30'000), begins_to_drain);
+    EXPECT_EQ(drain.on_drain(1'000), begins_to_drain);
     EXPECT_EQ(drain.on_connections(2), none) << "nothing is resumed";
     EXPECT_EQ(drain.on_scarcity(1'000), none);
     EXPECT_EQ(drain.deadline_ms(), 31'000U);
@@ -164,7 +214,7 @@ TEST_F(DrainTest, NeitherFullnessNorScarcityMatterWhileDraining) {
 TEST_F(DrainTest, ScarcityThatWasThereBeforeDoesNotCutTheDrainShort) {
     static_cast<void>(drain.on_connections(1));
     static_cast<void>(drain.on_scarcity(1'000));
-    EXPECT_EQ(drain.on_drain(1'010, 30'000), begins_to_drain);
+    EXPECT_EQ(drain.on_drain(1'010), begins_to_drain);
     EXPECT_EQ(drain.deadline_ms(), 31'010U);
     EXPECT_EQ(drain.on_descriptor_freed(), none);
     EXPECT_EQ(drain.deadline_ms(), 31'010U);
@@ -172,8 +222,8 @@ TEST_F(DrainTest, ScarcityThatWasThereBeforeDoesNotCutTheDrainShort) {
 }
 
 TEST_F(DrainTest, StoppedIsTheEnd) {
-    static_cast<void>(drain.on_drain(1'000, 30'000));
-    EXPECT_EQ(drain.on_drain(2'000, 0), none);
+    static_cast<void>(drain.on_drain(1'000));
+    EXPECT_EQ(drain.on_drain(2'000), none);
     EXPECT_EQ(drain.on_connections(1), none);
     EXPECT_EQ(drain.on_connections(0), none);
     EXPECT_EQ(drain.on_scarcity(3'000), none);

@@ -66,7 +66,10 @@ class Connection {
                       .handler_timeout_ms = 20'000,
                       .write_timeout_ms = 60'000,
                       .linger_timeout_ms = 2'000,
-                      .linger_max_ms = 5'000};
+                      .linger_max_ms = 5'000,
+                      .connection_max_age_ms = 0,
+                      .body_bytes_per_s_min = 0,
+                      .write_bytes_per_s_min = 0};
     std::uint64_t now_ms = 1'000'000;
     Lifecycle machine;
 
@@ -348,7 +351,10 @@ TEST_F(LifecycleTest, ALimitOfZeroIsNoLimit) {
               .header_timeout_ms = 0,
               .body_timeout_ms = 0,
               .handler_timeout_ms = 0,
-              .write_timeout_ms = 0};
+              .write_timeout_ms = 0,
+              .connection_max_age_ms = 0,
+              .body_bytes_per_s_min = 0,
+              .write_bytes_per_s_min = 0};
     accept();
     EXPECT_EQ(machine.deadline_ms(), never);
     for (const Need given : {Need::head, Need::content, Need::answer, Need::room, Need::request}) {
@@ -932,7 +938,7 @@ TEST(LifecycleDeathTest, ASessionMustNotRunOnAConnectionThatIsEnding) {
 
 TEST_F(LifecycleTest, AnIdleConnectionIsRetiredAtOnce) {
     reach(Phase::idle);
-    EXPECT_EQ(step(events::retire()), does(Actions::shutdown_write));
+    EXPECT_EQ(step(events::retire(Reason::drain)), does(Actions::shutdown_write));
     EXPECT_EQ(phase(), Phase::lingering);
     EXPECT_EQ(reason(), Reason::drain);
     EXPECT_EQ(read_time_ms(), limits.linger_timeout_ms);
@@ -941,7 +947,7 @@ TEST_F(LifecycleTest, AnIdleConnectionIsRetiredAtOnce) {
 TEST_F(LifecycleTest, AnIdleConnectionWhoseAnswerIsBeingSentIsRetiredAfterIt) {
     accept();
     need(Need::request, true);
-    EXPECT_EQ(step(events::retire()), none);
+    EXPECT_EQ(step(events::retire(Reason::drain)), none);
     EXPECT_EQ(phase(), Phase::flushing);
     EXPECT_EQ(step(events::sent(false)), does(Actions::shutdown_write));
 }
@@ -952,7 +958,7 @@ TEST_F(LifecycleTest, ARunningExchangeIsTheLastOne) {
         Connection connection;
         connection.reach(phase);
         const std::uint64_t deadline_ms = connection.machine.deadline_ms();
-        EXPECT_EQ(connection.step(events::retire()), none) << name_of(phase);
+        EXPECT_EQ(connection.step(events::retire(Reason::drain)), none) << name_of(phase);
         EXPECT_EQ(connection.phase(), phase);
         // Who has not said anything gets as long as a lingering connection to begin.
         EXPECT_EQ(connection.machine.deadline_ms(),
@@ -970,7 +976,7 @@ TEST_F(LifecycleTest, ARunningExchangeIsTheLastOne) {
 
 TEST_F(LifecycleTest, ARetiredConnectionSendsItsLastAnswerFirst) {
     reach(Phase::handling);
-    step(events::retire());
+    step(events::retire(Reason::drain));
     EXPECT_EQ(need(Need::request, true), does(Actions::send));
     EXPECT_EQ(phase(), Phase::flushing);
     EXPECT_EQ(read_time_ms(), never);
@@ -979,16 +985,16 @@ TEST_F(LifecycleTest, ARetiredConnectionSendsItsLastAnswerFirst) {
 
 TEST_F(LifecycleTest, RetiringChangesNothingOfAnEndThatHasBegun) {
     reach_flushing();
-    EXPECT_EQ(step(events::retire()), none);
+    EXPECT_EQ(step(events::retire(Reason::drain)), none);
     EXPECT_EQ(phase(), Phase::flushing);
     step(events::sent(false));
-    EXPECT_EQ(step(events::retire()), none);
+    EXPECT_EQ(step(events::retire(Reason::drain)), none);
     EXPECT_EQ(phase(), Phase::lingering);
     time_out();
-    EXPECT_EQ(step(events::retire()), none);
+    EXPECT_EQ(step(events::retire(Reason::drain)), none);
     step(events::receive_ended());
     step(events::cancel_ended());
-    EXPECT_EQ(step(events::retire()), none);
+    EXPECT_EQ(step(events::retire(Reason::drain)), none);
     EXPECT_EQ(phase(), Phase::closing);
     EXPECT_EQ(reason(), Reason::client_close);
 }

@@ -94,11 +94,7 @@ void expect_all_back(const Server::Outcome& outcome) {
     EXPECT_EQ(outcome.blocks_lent, 0U);
     EXPECT_EQ(outcome.chunks_lent, 0U);
     EXPECT_EQ(outcome.counters.late_completions, 0U);
-    std::uint64_t closed = 0;
-    for (const std::uint64_t count : outcome.counters.closed) {
-        closed += count;
-    }
-    EXPECT_EQ(closed, outcome.counters.accepted);
+    EXPECT_EQ(outcome.counters.closed_total(), outcome.counters.accepted);
     EXPECT_EQ(outcome.counters.closed[static_cast<std::size_t>(core::Reason::none)], 0U);
 }
 

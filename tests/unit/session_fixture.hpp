@@ -101,7 +101,9 @@ class SessionFixture : public testing::Test, private core::Host<Session> {
         EXPECT_TRUE(connection.ended()) << "a time-out must end the session";
         pump();
     }
-    void retire(TestConnection& connection) { service_->retire(connection.session); }
+    void retire(TestConnection& connection, core::Reason reason = core::Reason::drain) {
+        service_->retire(connection.session, reason);
+    }
     void close(TestConnection& connection) {
         if (!connection.closed) {
             service_->close(connection.session);

@@ -28,7 +28,8 @@ class WriterTest : public testing::Test {
     void write(Response&& response, Connection connection = Connection::unsaid,
                bool head_only = false) {
         const std::string preamble = make_preamble(response.status(), date);
-        write_response(queue_, pool_, std::move(response), {connection, head_only, preamble});
+        write_response(queue_, pool_, std::move(response),
+                       {.connection = connection, .head_only = head_only, .preamble = preamble});
     }
 
     /// Takes everything up to the first file off the queue.
@@ -290,8 +291,28 @@ TEST_F(WriterTest, ResponsesFollowEachOtherInSharedBlocks) {
 TEST_F(WriterTest, WorksWithoutADate) {
     const std::string preamble = make_preamble(Status::no_content, {});
     write_response(queue_, pool_, Response(Status::no_content),
-                   {Connection::unsaid, false, preamble});
+                   {.connection = Connection::unsaid, .preamble = preamble});
     EXPECT_EQ(sent_all(), "HTTP/1.1 204 No Content\r\nServer: enduring\r\n\r\n");
+}
+
+TEST_F(WriterTest, SaysHowLongTheConnectionPersists) {
+    const std::string preamble = make_preamble(Status::no_content, {});
+    const std::string begin =
+        "HTTP/1.1 204 No Content\r\nServer: enduring\r\nConnection: keep-alive\r\n";
+    WriteContext context{.connection = Connection::keep_alive, .preamble = preamble};
+    const auto written = [&] {
+        write_response(queue_, pool_, Response(Status::no_content), context);
+        return sent_all();
+    };
+    EXPECT_EQ(written(), begin + "\r\n");
+    context.keepalive_timeout_s = 75;
+    EXPECT_EQ(written(), begin + "Keep-Alive: timeout=75\r\n\r\n");
+    context.requests_left = 999;
+    EXPECT_EQ(written(), begin + "Keep-Alive: timeout=75, max=999\r\n\r\n");
+    context.keepalive_timeout_s = 0;
+    EXPECT_EQ(written(), begin + "Keep-Alive: max=999\r\n\r\n");
+    context.keepalive_timeout_s = context.requests_left = ~std::uint32_t{0};
+    EXPECT_EQ(written(), begin + "Keep-Alive: timeout=4294967295, max=4294967295\r\n\r\n");
 }
 
 TEST_F(WriterTest, AContinueHasNoFields) {

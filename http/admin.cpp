@@ -1,0 +1,41 @@
+#include "http/admin.hpp"
+
+#include "http/metrics.hpp"
+#include "http/server.hpp"
+
+namespace enduring::http {
+
+Options admin_options(const core::Address& address) {
+    Options options;
+    options.listen.push_back(address);
+    if (address.kind == core::Address::Kind::any) {
+        // Who gives only a port has not said that the world may see this.
+        options.listen.back().kind = core::Address::Kind::host;
+        options.listen.back().host = "127.0.0.1";
+    }
+    options.workers = 1;
+    options.receive_buffers = 16;
+    options.ring_entries = 64;
+    options.connections_max = 16;
+    options.drain_timeout_ms = 1'000;
+    return options;
+}
+
+Router admin_routes(const Server& server) {
+    Router router;
+    router.get("/metrics", [&server](const Request&, Responder responder) {
+        responder.send(Status::ok, metrics_content_type, metrics_text(server.counters()));
+    });
+    router.get("/healthz", [](const Request&, Responder responder) {
+        responder.send(Status::ok, "text/plain", "ok\n");
+    });
+    // From the first moment of a drain, and of its delay, no new work is wanted.
+    router.get("/readyz", [&server](const Request&, Responder responder) {
+        const bool ready = server.ready();
+        responder.send(ready ? Status::ok : Status::service_unavailable, "text/plain",
+                       ready ? "ready\n" : "not ready\n");
+    });
+    return router;
+}
+
+}  // namespace enduring::http

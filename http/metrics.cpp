@@ -1,0 +1,46 @@
+#include "http/metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <iterator>
+
+namespace enduring::http {
+
+namespace {
+
+void add_description(std::string& text, std::string_view name, std::string_view type,
+                     std::string_view meaning) {
+    fmt::format_to(std::back_inserter(text), "# HELP enduring_{0} {1}.\n# TYPE enduring_{0} {2}\n",
+                   name, meaning, type);
+}
+
+}  // namespace
+
+std::string metrics_text(const core::Counters& counters) {
+    std::string text;
+    for (const core::CounterDescription& description : core::counter_descriptions) {
+        const std::string name = fmt::format("{}_total", description.name);
+        const std::uint64_t value = counters.*description.counter;
+        add_description(text, name, "counter", description.meaning);
+        fmt::format_to(std::back_inserter(text), "enduring_{} {}\n", name, value);
+    }
+    add_description(text, "connections_closed_total", "counter",
+                    "Connections closed, by the one reason that each has");
+    for (std::size_t i = 0; i < counters.closed.size(); ++i) {
+        const auto reason = static_cast<core::Reason>(i);
+        if (reason == core::Reason::none) {
+            continue;  // no connection is closed without a reason
+        }
+        const std::uint64_t value = counters.closed[i];
+        fmt::format_to(std::back_inserter(text),
+                       "enduring_connections_closed_total{{reason=\"{}\"}} {}\n",
+                       core::name_of(reason), value);
+    }
+    add_description(text, "connections_open", "gauge", "Connections that have a slot now");
+    fmt::format_to(std::back_inserter(text), "enduring_connections_open {}\n",
+                   counters.accepted - counters.closed_total());
+    return text;
+}
+
+}  // namespace enduring::http

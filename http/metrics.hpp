@@ -1,0 +1,18 @@
+// What a server has counted, as Prometheus reads it (text format, version 0.0.4): it is given
+// numbers and gives text.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/counters.hpp"
+
+namespace enduring::http {
+
+inline constexpr std::string_view metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All metrics have names that begin with "enduring_". Every closed connection is counted in
+/// enduring_connections_closed_total under exactly one reason.
+[[nodiscard]] std::string metrics_text(const core::Counters& counters);
+
+}  // namespace enduring::http
