@@ -21,9 +21,13 @@ namespace {
 // Of this thread: GoogleTest's own threads do not count.
 thread_local std::uint64_t allocations = 0;
 
-void* allocate(std::size_t size) {
+void* allocate_or_null(std::size_t size) noexcept {
     ++allocations;
-    void* const memory = std::malloc(size == 0 ? 1 : size);
+    return std::malloc(size == 0 ? 1 : size);
+}
+
+void* allocate(std::size_t size) {
+    void* const memory = allocate_or_null(size);
     if (memory == nullptr) {
         throw std::bad_alloc();
     }
@@ -41,8 +45,14 @@ void* allocate_aligned(std::size_t size, std::size_t alignment) {
 
 }  // namespace
 
-// The forms for arrays and those that do not throw call these.
+// All forms, since a sanitizer's own ones do not call these.
 void* operator new(std::size_t size) { return allocate(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    return allocate_or_null(size);
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+    return allocate_or_null(size);
+}
 void* operator new(std::size_t size, std::align_val_t alignment) {
     return allocate_aligned(size, static_cast<std::size_t>(alignment));
 }
