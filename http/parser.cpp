@@ -120,6 +120,17 @@ constexpr std::size_t method_bytes_max = 64;
 // "HTTP/1.1" and a line's end.
 constexpr std::size_t version_bytes_max = 10;
 
+// Whether something but whole empty lines begins with a line's end. llhttp passes over any CR and
+// LF there; RFC 9112 §2.2 knows CRLF only.
+bool has_stray_line_end(const char* base, std::uint32_t size) noexcept {
+    constexpr std::string_view empty_line = "\r\n";
+    std::uint32_t at = 0;
+    while (at < size && base[at] == empty_line[at % 2]) {
+        ++at;
+    }
+    return at < size && (at % 2 == 1 || base[at] == '\r' || base[at] == '\n');
+}
+
 std::string_view request_line_of(const char* base, std::uint32_t size) noexcept {
     std::string_view line(base, size);
     const std::size_t begin = line.find_first_not_of("\r\n");
@@ -183,13 +194,19 @@ HeadParser::Outcome HeadParser::parse(RequestHead& head, const char* base, std::
                                       const HeadLimits& limits) {
     using Kind = Outcome::Kind;
     const std::uint32_t end = std::min(size, limits.head_bytes_max);
+    if (end > 0 && base[0] <= '\r' && has_stray_line_end(base, end)) {
+        return {Kind::refused, Status::bad_request, 0};
+    }
     if (error_ != 0) {
         return judge_error(head, base, end, limits);
     }
     auto* state = reinterpret_cast<llhttp_t*>(state_);
     Work work{&head, base, &limits};
     state->data = &work;
-    const llhttp_errno_t error = llhttp_execute(state, base + parsed_, end - parsed_);
+    llhttp_errno error = llhttp_execute(state, base + parsed_, end - parsed_);
+    if (error == HPE_INVALID_VERSION && pass_minor_version(head, base, end)) {
+        error = llhttp_execute(state, base + parsed_, end - parsed_);
+    }
     if (error == HPE_OK) {
         parsed_ = end;
         return end == limits.head_bytes_max
@@ -198,15 +215,15 @@ HeadParser::Outcome HeadParser::parse(RequestHead& head, const char* base, std::
     }
     parsed_ = static_cast<std::uint32_t>(llhttp_get_error_pos(state) - base);
     if (error == HPE_PAUSED) {
-        if (state->http_major != 1) {
-            return {Kind::refused, Status::version_not_supported, 0};
-        }
-        // llhttp passes over several spaces; RFC 9112 §3 has one on each side of the target.
+        // llhttp passes over several spaces; RFC 9112 §3 has one on each side of the target. It
+        // also knows requests of HTTP/0.9, which have no version, of RTSP and of Icecast.
         const Span& target = head.target;
-        // It also knows the requests of RTSP and Icecast.
         if (base[target.offset - 2] == ' ' ||
             !std::string_view(base + target.end(), end - target.end()).starts_with(" HTTP/")) {
             return {Kind::refused, Status::bad_request, 0};
+        }
+        if (state->http_major != 1) {
+            return {Kind::refused, Status::version_not_supported, 0};
         }
         head.method = methods[state->method];
         head.minor_version = state->http_minor;
@@ -217,6 +234,26 @@ HeadParser::Outcome HeadParser::parse(RequestHead& head, const char* base, std::
     }
     error_ = error;
     return judge_error(head, base, end, limits);
+}
+
+// HTTP/1.2 to 1.9 mean what HTTP/1.1 means: RFC 9110 §2.5. llhttp refuses them, so the request line
+// is given to it once more with the minor version 1. False if that is not what it stopped at.
+bool HeadParser::pass_minor_version(RequestHead& head, const char* base, std::uint32_t end) {
+    auto* state = reinterpret_cast<llhttp_t*>(state_);
+    constexpr std::string_view version_1 = " HTTP/1.";
+    const std::string_view behind(base + head.target.end(), end - head.target.end());
+    if (state->http_major != 1 || state->http_minor <= 1 || !behind.starts_with(version_1)) {
+        return false;
+    }
+    const auto digit = static_cast<std::uint32_t>(head.target.end() + version_1.size());
+    void* const work = state->data;
+    start();
+    state->data = work;
+    head.target = {};
+    llhttp_execute(state, base, digit);
+    llhttp_execute(state, "1", 1);
+    parsed_ = digit + 1;
+    return true;
 }
 
 // parsed_ is where llhttp stopped. A target that is too long is too long whatever follows it; for

@@ -47,6 +47,7 @@ class HeadParser {
     [[nodiscard]] std::uint32_t parsed() const noexcept { return parsed_; }
 
   private:
+    bool pass_minor_version(RequestHead& head, const char* base, std::uint32_t end);
     Outcome judge_error(const RequestHead& head, const char* base, std::uint32_t size,
                         const HeadLimits& limits);
 

@@ -42,7 +42,7 @@ class Request {
     [[nodiscard]] std::string_view query() const noexcept { return framing_.query; }
     /// Host and port that the client asked for; empty only for HTTP/1.0.
     [[nodiscard]] std::string_view authority() const noexcept { return framing_.authority; }
-    /// 0 or 1; the major version is 1.
+    /// 0 or 1; the major version is 1. HTTP/1.2 to 1.9 are taken for 1.1: RFC 9110 §2.5.
     [[nodiscard]] unsigned minor_version() const noexcept { return head_.minor_version; }
 
     [[nodiscard]] std::size_t field_count() const noexcept { return head_.fields.size(); }

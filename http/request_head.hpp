@@ -28,7 +28,7 @@ struct FieldSpan {
 
 struct RequestHead {
     Method method = Method::other;
-    std::uint8_t minor_version = 1;  ///< the major version is 1
+    std::uint8_t minor_version = 1;  ///< 0 or 1; HTTP/1.2 to 1.9 are taken for 1.1
     Span target;
     std::vector<FieldSpan> fields;  ///< in the order of the request
 

@@ -123,6 +123,8 @@ const std::vector<std::string> heads{
     "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
     "PROPFIND / HTTP/1.1\r\nHost: h\r\n\r\n",
     "GET http://h/x HTTP/1.1\r\nHost: h\r\n\r\n",
+    "GET /x HTTP/1.2\r\nHost: h\r\n\r\n",
+    "\r\nPOST /xyz HTTP/1.9\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
     "HEAD / HTTP/1.1\r\nX: \x80\xff\r\n\r\n",
     // What is to be refused.
     "BREW / HTTP/1.1\r\n\r\n",
@@ -139,7 +141,19 @@ const std::vector<std::string> heads{
     "GET / \r\n\r\n",
     "GET / HTTP/2.0\r\n\r\n",
     "GET / HTTP/0.9\r\n\r\n",
-    "GET / HTTP/1.2\r\n\r\n",
+    "GET / HTTP/1.2x\r\n\r\n",
+    "GET / HTTP/1.2\n\r\n",
+    "GET / HTTP/1.22\r\n\r\n",
+    "GET /  HTTP/1.2\r\n\r\n",
+    "GET  / HTTP/1.2\r\n\r\n",
+    "SOURCE / ICE/1.2\r\n\r\n",
+    "BREW / HTTP/1.2\r\n\r\n",
+    "GET / HTTP/0.2\r\n\r\n",
+    "\nGET / HTTP/1.1\r\n\r\n",
+    "\rGET / HTTP/1.1\r\n\r\n",
+    "\r\n\nGET / HTTP/1.1\r\n\r\n",
+    "\r\r\nGET / HTTP/1.1\r\n\r\n",
+    "\r\n\rGET / HTTP/1.1\r\n\r\n",
     "GET / HTTP/9.9\r\n\r\n",
     "GET / HTTP/11.1\r\n\r\n",
     "GET / HTTP/1.10\r\n\r\n",
@@ -314,6 +328,21 @@ TEST(ParserTest, EmptyLinesBeforeTheRequestLineBelongToTheHead) {
     EXPECT_EQ(verdict.target, "/x");
 }
 
+// RFC 9110 §2.5: what a higher minor version adds may be ignored.
+TEST(ParserTest, HigherMinorVersionsAreTakenForTheHighestThatIsKnown) {
+    for (const char minor : {'2', '3', '4', '5', '6', '7', '8', '9'}) {
+        const std::string head = std::string("\r\nGET /a?b HTTP/1.") + minor + "\r\nA: b\r\n\r\n";
+        const Verdict verdict = parse(head + "rest");
+        EXPECT_EQ(verdict.kind, Kind::complete) << minor;
+        EXPECT_EQ(verdict.size, head.size()) << minor;
+        EXPECT_EQ(verdict.method, Method::get) << minor;
+        EXPECT_EQ(verdict.minor_version, 1U) << minor;
+        EXPECT_EQ(verdict.target, "/a?b") << minor;
+        const std::vector<std::pair<std::string, std::string>> fields{{"A", "b"}};
+        EXPECT_EQ(verdict.fields, fields) << minor;
+    }
+}
+
 // RFC 9110 §5.5: octets above 127 are allowed in values, tabs and spaces inside them too. llhttp
 // would treat the fields that it knows by itself more strictly.
 TEST(ParserTest, ValuesMayHoldWhatTheRfcAllows) {
@@ -391,6 +420,18 @@ TEST(ParserTest, VersionsThatAreMalformedAreBadAndOthersNotSupported) {
         {"GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505},
         {"GET / HTTP/3.0\r\n\r\n", 505},
         {"GET / HTTP/0.9\r\n\r\n", 505},
+        {"GET / HTTP/0.1\r\n\r\n", 505},
+        {"GET /\r\n\r\n", 400},
+        {"GET /HTTP/1.1\r\n\r\n", 400},
+        {"GET / HTTP/1.2x\r\n\r\n", 400},
+        {"GET / HTTP/1.2 \r\n\r\n", 400},
+        {"GET / HTTP/1.20\r\n\r\n", 400},
+        {"GET / HTTP/1.2\n\r\n", 400},
+        {"GET / HTTP/1.2\rx\n\r\n", 400},
+        {"GET / HTTP/1.2\r\n A: b\r\n\r\n", 400},
+        {"GET /  HTTP/1.2\r\n\r\n", 400},
+        {"GET  / HTTP/1.2\r\n\r\n", 400},
+        {"SOURCE / ICE/1.2\r\n\r\n", 400},
         {"GET / HTTP/9.9\r\n\r\n", 505},
         {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
         {"GET / HTTP/11.1\r\n\r\n", 400},
@@ -436,6 +477,13 @@ TEST(ParserTest, LinesEndWithCrLf) {
         {"GET / HTTP/1.1\r\nHost: h\rA: b\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\nHost: h\r\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\nHost: h\r\n\rX", 400},
+        {"\n", 400},
+        {"\nGET / HTTP/1.1\r\n\r\n", 400},
+        {"\rGET / HTTP/1.1\r\n\r\n", 400},
+        {"\r\r\nGET / HTTP/1.1\r\n\r\n", 400},
+        {"\n\r\nGET / HTTP/1.1\r\n\r\n", 400},
+        {"\r\n\nGET / HTTP/1.1\r\n\r\n", 400},
+        {"\r\n\rGET / HTTP/1.1\r\n\r\n", 400},
     });
 }
 
