@@ -162,7 +162,8 @@ bool is_name_beyond(const RequestHead& head, std::string_view parsed,
                     const HeadLimits& limits) noexcept {
     const std::size_t name = parsed.rfind('\n') + 1;
     const bool counted = !head.fields.empty() && head.fields.back().name.offset == name;
-    return head.target.size > 0 && head.fields.size() == limits.fields_max && !counted &&
+    const bool in_request_line = parsed.find_first_not_of("\r\n") >= name;
+    return !in_request_line && head.fields.size() == limits.fields_max && !counted &&
            is_token(parsed.substr(name));
 }
 

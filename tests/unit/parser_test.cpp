@@ -225,6 +225,7 @@ TEST(ParserTest, NoSplitMattersAtTheLimitsEither) {
                                   "GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nCC : 3\r\n\r\n",
                                   "GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\n: 3\r\n\r\n",
                                   "GET / HTTP/1.1\r\nA: 1\r\nB@: 2\r\n\r\n",
+                                  "CONNECT \n80 HTTP/1.1\r\nHost: h\r\n\r\n",
                               });
     for (const std::string& head : cases) {
         for (const HeadLimits limits :
