@@ -55,9 +55,11 @@ void take_field(Found& found, std::string_view name, std::string_view value) {
             break;
         case 6:
             if (equals_ignoring_case(name, "expect")) {
-                found.expect = true;
-                found.expect_unknown =
-                    found.expect_unknown || !equals_ignoring_case(value, "100-continue");
+                for_each_element(value, [&](std::string_view expectation) {
+                    const bool known = equals_ignoring_case(expectation, "100-continue");
+                    found.expect = found.expect || known;
+                    found.expect_unknown = found.expect_unknown || (!known && !expectation.empty());
+                });
             }
             break;
         case 10:
@@ -248,11 +250,9 @@ Framing frame(const RequestHead& head, const char* base) {
     if (framing.authority.empty()) {
         framing.authority = found.host;
     }
-    if (found.expect && head.minor_version >= 1) {
-        if (found.expect_unknown) {
-            framing.refusal = Status::expectation_failed;
-        }
-        framing.expects_continue = true;
+    if (head.minor_version >= 1) {
+        framing.expects_continue = found.expect;
+        framing.refusal = found.expect_unknown ? Status::expectation_failed : Status::ok;
     }
     return framing;
 }

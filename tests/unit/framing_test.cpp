@@ -210,8 +210,17 @@ TEST(FramingTest, KnowsOneExpectation) {
     EXPECT_EQ(known->refusal, Status::ok);
     EXPECT_TRUE(known->expects_continue);
     EXPECT_FALSE(post("Content-Length: 3\r\n")->expects_continue);
+    // A list, which may have empty elements or none: RFC 9110 §5.6.1.
     for (const std::string_view value :
-         {"200-ok", "100-continue, 200-ok", "100", "continue", "100-continue;x", ""}) {
+         {"100-continue, 100-CONTINUE", "100-continue,", ",, 100-continue"}) {
+        const Framed list = post("Expect: " + std::string(value) + "\r\nContent-Length: 3\r\n");
+        EXPECT_EQ(list->refusal, Status::ok) << value;
+        EXPECT_TRUE(list->expects_continue) << value;
+    }
+    EXPECT_EQ(refusal_of("Expect: \r\n"), 200U);
+    EXPECT_FALSE(post("Expect: ,\r\n")->expects_continue);
+    for (const std::string_view value : {"200-ok", "100-continue, 200-ok", "200-ok, 100-continue",
+                                         "100", "continue", "100-continue;x", "100-continue=x"}) {
         EXPECT_EQ(refusal_of("Expect: " + std::string(value) + "\r\n"), 417U) << value;
     }
     EXPECT_EQ(refusal_of("Expect: 100-continue\r\nExpect: 200-ok\r\n"), 417U);
