@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "http/authority.hpp"
 #include "http/text.hpp"
 
 namespace enduring::http {
@@ -126,19 +127,36 @@ Status frame_content(const Found& found, const RequestHead& head, Framing& frami
     return Status::ok;
 }
 
-// unreserved / sub-delims of RFC 3986 §3.2.2.
-constexpr auto reg_name_characters = [] {
+// Octets that have no place in a target, or need a second look. Most targets have none of them.
+constexpr auto suspicious_octets = [] {
     std::array<bool, 256> table{};
-    for (unsigned c = 0; c < 128; ++c) {
-        const char character = static_cast<char>(c);
-        table[c] = is_letter(character) || is_digit(character) ||
-                   std::string_view("-._~!$&'()*+;=").contains(character);
+    for (const char c : std::string_view("%#\"<>\\^`{}")) {
+        table[static_cast<unsigned char>(c)] = true;
     }
     return table;
 }();
 
-bool is_reg_name_character(char c) noexcept {
-    return reg_name_characters[static_cast<unsigned char>(c)];
+bool is_suspicious(std::string_view target) noexcept {
+    return std::ranges::any_of(
+        target, [](char c) { return suspicious_octets[static_cast<unsigned char>(c)]; });
+}
+
+// RFC 3986 §3.3 and §3.4, but for what browsers send as it is: brackets and bars anywhere, and in a
+// query also braces, carets, backticks, backslashes, and percent signs that encode nothing.
+bool has_valid_octets(std::string_view target) noexcept {
+    const std::size_t question = std::min(target.find('?'), target.size());
+    for (std::size_t i = 0; i < target.size(); ++i) {
+        constexpr std::string_view never = "#\"<>";
+        constexpr std::string_view not_in_path = "\\^`{}";
+        if (never.contains(target[i]) || (i < question && not_in_path.contains(target[i]))) {
+            return false;
+        }
+        if (target[i] == '%' && i < question &&
+            (i + 2 >= question || hex_value(target[i + 1]) < 0 || hex_value(target[i + 2]) < 0)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view start) noexcept {
@@ -153,82 +171,55 @@ void split_query(std::string_view target, Framing& framing) {
     }
 }
 
+// An absolute target takes the place of the Host field: RFC 9112 §3.2.2.
+Status read_absolute(std::string_view target, Method method, Framing& framing) {
+    constexpr std::string_view http = "http://";
+    constexpr std::string_view https = "https://";
+    const bool secure = starts_with_ignoring_case(target, https);
+    if (!secure && !starts_with_ignoring_case(target, http)) {
+        return Status::bad_request;
+    }
+    target.remove_prefix(secure ? https.size() : http.size());
+    const std::size_t end = target.find_first_of("/?");
+    framing.authority = target.substr(0, end);
+    if (!parse_authority(framing.authority)) {
+        return Status::bad_request;
+    }
+    if (end == std::string_view::npos) {
+        // "OPTIONS http://host" asks about the server as a whole: RFC 9112 §3.2.4.
+        framing.path = method == Method::options ? "*" : "/";
+    } else {
+        split_query(target.substr(end), framing);
+        framing.path = framing.path.empty() ? "/" : framing.path;
+    }
+    // RFC 9110 §7.4: a resource of https needs a secured connection, and ours is none.
+    return secure ? Status::misdirected_request : Status::ok;
+}
+
 // RFC 9112 §3.2: origin-form, absolute-form, authority-form (CONNECT), asterisk-form (OPTIONS).
-bool read_target(std::string_view target, Method method, Framing& framing) {
-    if (target.contains('#')) {
-        return false;
+Status read_target(std::string_view target, Method method, Framing& framing) {
+    if (is_suspicious(target) && !has_valid_octets(target)) {
+        return Status::bad_request;
     }
     if (method == Method::connect) {
         framing.path = target;
-        return is_valid_host(target);
+        const auto authority = parse_authority(target);
+        const bool has_port =
+            authority && authority->port.find_first_not_of('0') != std::string_view::npos;
+        return has_port ? Status::ok : Status::bad_request;
     }
     if (target.starts_with('/')) {
         split_query(target, framing);
-        return true;
+        return Status::ok;
     }
     if (target == "*") {
         framing.path = target;
-        return method == Method::options;
+        return method == Method::options ? Status::ok : Status::bad_request;
     }
-    const std::string_view scheme = starts_with_ignoring_case(target, "http://")    ? "http://"
-                                    : starts_with_ignoring_case(target, "https://") ? "https://"
-                                                                                    : "";
-    if (scheme.empty()) {
-        return false;
-    }
-    target.remove_prefix(scheme.size());
-    const std::size_t end = target.find_first_of("/?");
-    framing.authority = target.substr(0, end);
-    split_query(end == std::string_view::npos ? std::string_view() : target.substr(end), framing);
-    if (framing.path.empty()) {
-        // "OPTIONS http://host" asks about the server as a whole: RFC 9112 §3.2.4.
-        framing.path = method == Method::options && framing.query.empty() ? "*" : "/";
-    }
-    return is_valid_host(framing.authority);
+    return read_absolute(target, method, framing);
 }
 
 }  // namespace
-
-bool is_valid_host(std::string_view text) noexcept {
-    std::size_t colon = 0;
-    if (text.starts_with('[')) {
-        const std::size_t bracket = text.find(']');
-        if (bracket == std::string_view::npos || bracket < 3) {
-            return false;
-        }
-        for (const char c : text.substr(1, bracket - 1)) {
-            if (hex_value(c) < 0 && c != ':' && c != '.') {
-                return false;
-            }
-        }
-        colon = bracket + 1;
-        if (colon < text.size() && text[colon] != ':') {
-            return false;
-        }
-    } else {
-        colon = std::min(text.find(':'), text.size());
-        const std::string_view name = text.substr(0, colon);
-        for (std::size_t i = 0; i < name.size(); ++i) {
-            if (name[i] == '%') {
-                if (i + 2 >= name.size() || hex_value(name[i + 1]) < 0 ||
-                    hex_value(name[i + 2]) < 0) {
-                    return false;
-                }
-                i += 2;
-            } else if (!is_reg_name_character(name[i])) {
-                return false;
-            }
-        }
-        if (name.empty()) {
-            return false;
-        }
-    }
-    if (colon >= text.size()) {
-        return true;
-    }
-    const std::string_view port = text.substr(colon + 1);
-    return port.size() <= 5 && std::ranges::all_of(port, is_digit);
-}
 
 Framing frame(const RequestHead& head, const char* base) {
     Framing framing;
@@ -241,10 +232,11 @@ Framing frame(const RequestHead& head, const char* base) {
     if (framing.refusal != Status::ok) {
         return framing;
     }
-    const bool host_good =
-        found.hosts == 1 ? is_valid_host(found.host) : found.hosts == 0 && head.minor_version == 0;
-    if (!host_good || !read_target(head.target.in(base), head.method, framing)) {
-        framing.refusal = Status::bad_request;
+    const bool host_good = found.hosts == 1 ? parse_authority(found.host).has_value()
+                                            : found.hosts == 0 && head.minor_version == 0;
+    framing.refusal =
+        host_good ? read_target(head.target.in(base), head.method, framing) : Status::bad_request;
+    if (framing.refusal != Status::ok) {
         return framing;
     }
     if (framing.authority.empty()) {

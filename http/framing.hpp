@@ -28,7 +28,4 @@ struct Framing {
 /// base: the bytes that the head was parsed from; the views point into them.
 [[nodiscard]] Framing frame(const RequestHead& head, const char* base);
 
-/// uri-host [":" port] of RFC 9110 §7.2, not empty.
-[[nodiscard]] bool is_valid_host(std::string_view text) noexcept;
-
 }  // namespace enduring::http

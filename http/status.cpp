@@ -67,6 +67,8 @@ std::string_view reason_phrase(Status status) noexcept {
             return "Range Not Satisfiable";
         case Status::expectation_failed:
             return "Expectation Failed";
+        case Status::misdirected_request:
+            return "Misdirected Request";
         case Status::unprocessable_content:
             return "Unprocessable Content";
         case Status::upgrade_required:

@@ -37,6 +37,7 @@ enum class Status : std::uint16_t {
     unsupported_media_type = 415,
     range_not_satisfiable = 416,
     expectation_failed = 417,
+    misdirected_request = 421,
     unprocessable_content = 422,
     upgrade_required = 426,
     too_many_requests = 429,

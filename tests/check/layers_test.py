@@ -25,7 +25,7 @@ LIBRARIES = {
 PURE = {
     "core": """token slab block_pool chunk_pool send_queue timer_wheel lifecycle phase reason
                rate_meter quiet_order drain host check result""",
-    "http": """method status date text percent units limits media_type file_path conditional
+    "http": """method status date text percent authority units limits media_type file_path conditional
                request_head head_memory request framing input_buffer parser chunked response writer session
                service router responder handler""",
 }
