@@ -11,15 +11,11 @@ namespace {
 // 15 digits: the size fits 60 bits, and no sum of ours can overflow.
 constexpr std::uint64_t size_max = (1ULL << 60) - 1;
 
+// What a field's value may hold (RFC 9110 §5.5), and with the exceptions that the states make, a
+// quoted string (§5.6.4): tabs, spaces, visible characters and octets above 127.
 bool is_field_character(char c) noexcept {
     const auto byte = static_cast<unsigned char>(c);
     return c == '\t' || (byte >= 0x20 && byte != 0x7f);
-}
-
-// qdtext of RFC 9110 §5.6.4, without its obs-text: an extension in another character set has no
-// honest use.
-bool is_quoted_character(char c) noexcept {
-    return is_field_character(c) && static_cast<unsigned char>(c) < 0x80;
 }
 
 }  // namespace
@@ -167,12 +163,12 @@ bool ChunkedDecoder::take_extension(char c) {
             } else if (c == '\\') {
                 state_ = State::extension_escaped;
             } else {
-                return is_quoted_character(c);
+                return is_field_character(c);
             }
             return true;
         case State::extension_escaped:
             state_ = State::extension_quoted;
-            return is_quoted_character(c);
+            return is_field_character(c);
         default:
             break;
     }

@@ -31,6 +31,12 @@ class ChunkedDecoder {
 
     [[nodiscard]] Step decode(std::string_view bytes);
 
+    /// Content that the chunk begun has announced and that has not come yet. Known before any of
+    /// it, so that what is too large can be refused at once.
+    [[nodiscard]] std::uint64_t announced_bytes() const noexcept {
+        return state_ == State::data ? left_ : 0;
+    }
+
   private:
     enum class State : std::uint8_t {
         size_first,

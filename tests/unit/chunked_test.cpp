@@ -84,6 +84,7 @@ const std::vector<Good> good{
     {"1;a=\"b\\\"c\\\\\"\r\nx\r\n0\r\n\r\n", "x"},
     {"1;a=\"b;c=d\";e\r\nx\r\n0\r\n\r\n", "x"},
     {"1;a=\"\t~\\\t\"\r\nx\r\n0\r\n\r\n", "x"},
+    {"1;a=\"b\x80\xff\\\xe9\"\r\nx\r\n0\r\n\r\n", "x"},
     {"1 ;a\r\nx\r\n0\r\n\r\n", "x"},
     {"1\t; \ta \t= \tb \t; c\r\nx\r\n0\r\n\r\n", "x"},
     {"1;a = \"b\" ;c\r\nx\r\n0\r\n\r\n", "x"},
@@ -162,7 +163,8 @@ const std::vector<std::string_view> bad{
     "1;a=\"b\\\r\n\"\r\nx\r\n0\r\n\r\n",
     "1;a=\"b\"c\r\nx\r\n0\r\n\r\n",
     "1;a=b\"c\"\r\nx\r\n0\r\n\r\n",
-    "1;a=\"\x80\"\r\nx\r\n0\r\n\r\n",
+    "1;a=\x80\r\nx\r\n0\r\n\r\n",
+    "1;a=\"\\\x7f\"\r\nx\r\n0\r\n\r\n",
     "1;a=\"\x7f\"\r\nx\r\n0\r\n\r\n",
     "1;a=\"\x01\"\r\nx\r\n0\r\n\r\n",
     "1;a\x01\r\nx\r\n0\r\n\r\n",
@@ -278,6 +280,20 @@ TEST(ChunkedTest, TheLargestSizeHasSixtyBits) {
     EXPECT_EQ(decode("fffffffffffffff\r\nabc"), (Decoded{Outcome::more, 20, "abc"}));
     EXPECT_EQ(decode("0000fffffffffffffff\r\nabc"), (Decoded{Outcome::more, 24, "abc"}));
     EXPECT_EQ(decode("1000000000000000\r\n").outcome, Outcome::invalid);
+}
+
+TEST(ChunkedTest, TellsWhatAChunkAnnounces) {
+    ChunkedDecoder decoder;
+    const auto announced_after = [&](std::string_view bytes) {
+        EXPECT_NE(decoder.decode(bytes).outcome, Outcome::invalid);
+        return decoder.announced_bytes();
+    };
+    EXPECT_EQ(decoder.announced_bytes(), 0U);
+    EXPECT_EQ(announced_after("1f"), 0U);
+    EXPECT_EQ(announced_after(";a\r\n"), 31U);
+    EXPECT_EQ(announced_after("0123456789"), 21U);
+    EXPECT_EQ(announced_after(std::string(21, 'x')), 0U);
+    EXPECT_EQ(announced_after("\r\n0\r\n"), 0U);
 }
 
 TEST(ChunkedTest, StaysBrokenAndStaysEnded) {
