@@ -415,27 +415,25 @@ bool Session::take_chunked(Service& service, core::SendQueue& output, std::strin
     for (;;) {
         const ChunkedDecoder::Step step = input_->chunked.decode(source);
         source.remove_prefix(step.taken);
-        switch (step.outcome) {
-            case ChunkedDecoder::Outcome::more:
-                return false;
-            case ChunkedDecoder::Outcome::complete:
-                return true;
-            case ChunkedDecoder::Outcome::invalid:
-                refuse(service, output, Status::bad_request, Reason::protocol_error);
-                return true;
-            case ChunkedDecoder::Outcome::content:
-                input_->content_bytes += step.content.size();
-                if (buffered_ && input_->content_bytes > limits.content_bytes_max) {
-                    refuse(service, output, Status::content_too_large, Reason::protocol_error);
-                    return true;
-                }
-                if (buffered_) {
-                    input_->content.append(step.content);
-                } else if (input_->content_bytes > limits.discard_bytes_max) {
-                    refuse_to_persist();
-                    return true;
-                }
-                break;
+        if (step.outcome == ChunkedDecoder::Outcome::invalid) {
+            refuse(service, output, Status::bad_request, Reason::protocol_error);
+            return true;
+        }
+        input_->content_bytes += step.content.size();
+        const std::uint64_t known_bytes = input_->content_bytes + input_->chunked.announced_bytes();
+        if (buffered_ && known_bytes > limits.content_bytes_max) {
+            refuse(service, output, Status::content_too_large, Reason::protocol_error);
+            return true;
+        }
+        if (!buffered_ && known_bytes > limits.discard_bytes_max) {
+            refuse_to_persist();
+            return true;
+        }
+        if (buffered_) {
+            input_->content.append(step.content);
+        }
+        if (step.outcome != ChunkedDecoder::Outcome::content) {
+            return step.outcome == ChunkedDecoder::Outcome::complete;
         }
     }
 }

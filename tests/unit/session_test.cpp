@@ -360,12 +360,15 @@ TEST_F(SessionTest, ContentThatIsTooLargeIsRefused) {
         EXPECT_EQ(c.received, error("413 Content Too Large", "close")) << request;
         expect_end(c, Reason::protocol_error);
     }
-    // A size that only promises too much is not too much yet.
-    TestConnection& promised = connect();
-    give(promised, chunked("/echo", "ffffff\r\n0123456789"));
-    EXPECT_EQ(promised.progress.need, Need::content);
-    give(promised, "a");
-    EXPECT_EQ(promised.received, error("413 Content Too Large", "close"));
+    // A chunk that only promises too much is refused before it comes, as a length is.
+    for (const std::string_view chunks : {"b\r\n", "ffffff\r\n0", "5\r\nhello\r\n6\r\n"}) {
+        TestConnection& promised = connect();
+        give(promised, chunked("/echo", chunks));
+        EXPECT_EQ(promised.received, error("413 Content Too Large", "close")) << chunks;
+    }
+    TestConnection& fitting = connect();
+    give(fitting, chunked("/echo", "5\r\nhello\r\n5\r\n"));
+    EXPECT_EQ(fitting.progress.need, Need::content);
 }
 
 TEST_F(SessionTest, ContentThatNobodyWantsIsDroppedUpToALimit) {
@@ -393,10 +396,11 @@ TEST_F(SessionTest, LargeContentThatNobodyWantsIsNotRead) {
     limits.discard_bytes_max = 10;
     start(limits);
     const std::string answered = text("200 OK", "content: 0", "close");
-    for (const std::string& request : {put("/ignored", 11), put("/ignored", 11) + "0123456789a",
-                                       put("/ignored", 1'000'000'000) + "some of it",
-                                       chunked("/ignored", "b\r\n0123456789a\r\n", "PUT"),
-                                       chunked("/ignored", "a\r\n0123456789\r\n1\r\nx", "PUT")}) {
+    for (const std::string& request :
+         {put("/ignored", 11), put("/ignored", 11) + "0123456789a",
+          put("/ignored", 1'000'000'000) + "some of it",
+          chunked("/ignored", "b\r\n0123456789a\r\n", "PUT"), chunked("/ignored", "b\r\n", "PUT"),
+          chunked("/ignored", "a\r\n0123456789\r\n1\r\nx", "PUT")}) {
         TestConnection& c = connect();
         give(c, request);
         give(c, get("/"));
