@@ -15,6 +15,14 @@ using core::Need;
 using core::Progress;
 using core::Reason;
 
+namespace {
+
+// Whether a request of which no head could be made was a HEAD: its refusal, too, must not have
+// content (RFC 9110 §9.3.2). Empty lines have been taken off before.
+bool asks_for_head(std::string_view bytes) noexcept { return bytes.starts_with("HEAD "); }
+
+}  // namespace
+
 // ---- what the loop calls -----------------------------------------------------------------------
 
 Progress Session::receive(Service& service, core::SendQueue& output, std::string_view bytes) {
@@ -43,6 +51,7 @@ Progress Session::time_out(Service& service, core::SendQueue& output) {
     // The lifecycle has given the reason already.
     if (state_ == State::head) {
         forget_request();
+        head_only_ = asks_for_head(source({}));
     }
     refuse(service, output,
            state_ == State::answer ? Status::service_unavailable : Status::request_timeout,
@@ -91,6 +100,7 @@ Progress Session::run(Service& service, core::SendQueue& output, std::string_vie
         if (state_ == State::content || has_pending()) {
             if (state_ == State::head) {
                 forget_request();
+                head_only_ = asks_for_head(source({}));
             }
             refuse(service, output, Status::bad_request, Reason::peer_truncated);
         } else {
@@ -144,6 +154,7 @@ void Session::bound_input(Service& service, core::SendQueue& output) {
     } else {
         if (state_ == State::head) {
             forget_request();
+            head_only_ = asks_for_head(source({}));
         }
         refuse(service, output, Status::service_unavailable, Reason::overload);
     }
@@ -220,6 +231,7 @@ bool Session::parse_kept(Service& service, core::SendQueue& output, std::string_
     }
     if (outcome.kind == HeadParser::Outcome::Kind::refused) {
         forget_request();
+        head_only_ = asks_for_head(bytes);
         refuse(service, output, outcome.status, Reason::protocol_error);
         return false;
     }
@@ -245,6 +257,7 @@ bool Session::parse_in_place(Service& service, core::SendQueue& output, std::str
     }
     if (outcome.kind == HeadParser::Outcome::Kind::refused) {
         forget_request();
+        head_only_ = asks_for_head(fresh);
         refuse(service, output, outcome.status, Reason::protocol_error);
         return false;
     }

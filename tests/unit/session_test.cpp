@@ -547,6 +547,37 @@ TEST_F(SessionTest, ABrokenRequestIsRefusedOnceAndEndsTheConnection) {
     }
 }
 
+// RFC 9110 §9.3.2: a HEAD that cannot be understood, or does not come to its end, is one.
+TEST_F(SessionTest, RefusalsOfHeadHaveNoContent) {
+    start();
+    const auto without_content = [](std::string_view status) {
+        std::string answer = error(status, "close");
+        return answer.substr(0, answer.find("\r\n\r\n") + 4);
+    };
+    for (const std::string_view bad :
+         {"HEAD / HTTP/1.1\r\nA : b\r\n\r\n", "HEAD x\x01", "HEAD / HTTP/1.x\r\n"}) {
+        TestConnection& whole = connect();
+        give(whole, bad);
+        EXPECT_EQ(whole.received, without_content("400 Bad Request")) << bad;
+        TestConnection& cut = connect();
+        give(cut, "\r\n\r");
+        give(cut, "\nHE");
+        give(cut, bad.substr(2));
+        EXPECT_EQ(cut.received, without_content("400 Bad Request")) << bad;
+    }
+    TestConnection& truncated = connect();
+    give(truncated, "HEAD / HT");
+    finish_input(truncated);
+    EXPECT_EQ(truncated.received, without_content("400 Bad Request"));
+    TestConnection& slow = connect();
+    give(slow, "HEAD / HT");
+    time_out(slow);
+    EXPECT_EQ(slow.received, without_content("408 Request Timeout"));
+    TestConnection& other = connect();
+    give(other, "HEADS / HTTP/1.1\r\n\r\n");
+    EXPECT_EQ(other.received, error("501 Not Implemented", "close"));
+}
+
 // The request before it was HEAD, or HTTP/1.0: that says nothing about the answer to garbage.
 TEST_F(SessionTest, ARefusalDoesNotDependOnTheRequestBefore) {
     start();
