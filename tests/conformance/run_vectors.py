@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Sends each vector of vectors.jsonl to a server and judges the answers.
+"""Sends each vector of vectors.jsonl and more_vectors.jsonl to a server and judges the answers.
 
     run_vectors.py [--jobs N] [--only TEXT] HOST PORT
+
+In vectors.jsonl the answers are those that the RFCs leave open; in more_vectors.jsonl they are
+narrowed to what this server has decided, and its default limits.
 
 A vector is one or more requests as octets, with the statuses that are allowed, the number of
 responses, the fate of the connection and further checks. Each goes over a connection of its own.
@@ -23,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-VECTORS = Path(__file__).with_name("vectors.jsonl")
+VECTORS = [Path(__file__).with_name(name) for name in ("vectors.jsonl", "more_vectors.jsonl")]
 FOLLOW_UP = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 # Seconds: for what must come; for which what must not come is waited for.
@@ -52,8 +55,9 @@ def parts_of(vector: Vector) -> list[tuple[bytes, float]]:
     return [(octets_of(part["send"]), part["pause_ms"] / 1000) for part in vector["parts"]]
 
 
-def load(path: Path = VECTORS) -> list[Vector]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def load(paths: list[Path] = VECTORS) -> list[Vector]:
+    lines = [line for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in lines]
 
 
 # ---- responses ----------------------------------------------------------------------------------
