@@ -50,13 +50,27 @@ std::optional<bool> lists_tag(const Request& request, std::string_view name, std
     return found;
 }
 
+// The value of a field that is no list. Where it is there twice nobody can tell which one is meant:
+// then the value is empty, which is malformed for each of them.
+std::optional<std::string_view> only_field(const Request& request, std::string_view name) {
+    std::optional<std::string_view> found;
+    for (std::size_t i = 0; i < request.field_count(); ++i) {
+        const Field field = request.field_at(i);
+        if (equals_ignoring_case(field.name, name)) {
+            found = found ? std::string_view() : field.value;
+        }
+    }
+    return found;
+}
+
+// A number that 64 bits do not hold is beyond every file, as the greatest that they do is.
 std::optional<std::uint64_t> parse_number(std::string_view text) {
     std::uint64_t number = 0;
     if (text.empty() || !std::ranges::all_of(text, is_digit)) {
         return std::nullopt;
     }
     const auto result = std::from_chars(text.data(), text.data() + text.size(), number);
-    return result.ec == std::errc() ? std::optional(number) : std::nullopt;
+    return result.ec == std::errc() ? number : ~std::uint64_t{0};
 }
 
 // One range of bytes. A field that is malformed, of another unit or has several ranges is ignored.
@@ -66,13 +80,13 @@ Selection select_range(std::string_view field, std::uint64_t size) {
     if (field.size() < unit.size() || !equals_ignoring_case(field.substr(0, unit.size()), unit)) {
         return whole;
     }
-    const std::string_view range = trim(field.substr(unit.size()));
+    const std::string_view range = field.substr(unit.size());
     const std::size_t dash = range.find('-');
     if (dash == std::string_view::npos || range.contains(',')) {
         return whole;
     }
-    const auto first = parse_number(trim(range.substr(0, dash)));
-    const auto last = parse_number(trim(range.substr(dash + 1)));
+    const auto first = parse_number(range.substr(0, dash));
+    const auto last = parse_number(range.substr(dash + 1));
     if (dash == 0) {
         if (last == 0U) {
             return {Selection::Kind::unsatisfiable, 0, size};
@@ -96,14 +110,16 @@ Selection select_range(std::string_view field, std::uint64_t size) {
 }
 
 bool range_applies(const Request& request, const Validators& validators) {
-    const auto condition = request.field("If-Range");
+    const auto condition = only_field(request, "If-Range");
     if (!condition) {
         return true;
     }
     if (condition->starts_with('"')) {
         return *condition == validators.entity_tag;
     }
-    return parse_date(*condition, validators.now_seconds) == validators.modified_seconds;
+    // A file may change again in the second in which it has changed: §8.8.2.2.
+    return parse_date(*condition, validators.now_seconds) == validators.modified_seconds &&
+           validators.modified_seconds < validators.now_seconds;
 }
 
 }  // namespace
@@ -114,7 +130,7 @@ Selection select(const Request& request, const Validators& validators) {
         if (!*matches) {
             return {Selection::Kind::failed, 0, 0};
         }
-    } else if (const auto unmodified = request.field("If-Unmodified-Since")) {
+    } else if (const auto unmodified = only_field(request, "If-Unmodified-Since")) {
         const auto date = parse_date(*unmodified, validators.now_seconds);
         if (date && validators.modified_seconds > *date) {
             return {Selection::Kind::failed, 0, 0};
@@ -124,13 +140,13 @@ Selection select(const Request& request, const Validators& validators) {
         if (*matches) {
             return {reads ? Selection::Kind::not_modified : Selection::Kind::failed, 0, 0};
         }
-    } else if (const auto modified = request.field("If-Modified-Since"); modified && reads) {
+    } else if (const auto modified = only_field(request, "If-Modified-Since"); modified && reads) {
         const auto date = parse_date(*modified, validators.now_seconds);
         if (date && validators.modified_seconds <= *date) {
             return {Selection::Kind::not_modified, 0, 0};
         }
     }
-    const auto range = request.field("Range");
+    const auto range = only_field(request, "Range");
     if (range && request.method() == Method::get && range_applies(request, validators)) {
         return select_range(*range, validators.size);
     }

@@ -160,12 +160,18 @@ TEST(ConditionalTest, SelectsOneRange) {
         RangeCase{"bytes=-1001", 1000, Kind::part, 0, 1000},
         RangeCase{"bytes=-18446744073709551615", 1000, Kind::part, 0, 1000},
         RangeCase{"BYTES=1-2", 1000, Kind::part, 1, 2},
-        RangeCase{"bytes= 1-2", 1000, Kind::part, 1, 2},
+        // Numbers may have any length.
+        RangeCase{"bytes=500-18446744073709551616", 1000, Kind::part, 500, 500},
+        RangeCase{"bytes=-99999999999999999999999", 1000, Kind::part, 0, 1000},
+        RangeCase{"bytes=00000000000000000000001-0000000000000000000002", 1000, Kind::part, 1, 2},
         RangeCase{"bytes=0-18446744073709551614", most, Kind::part, 0, most},
         RangeCase{"bytes=0-18446744073709551615", most, Kind::part, 0, most},
         // Beyond the end.
         RangeCase{"bytes=1000-", 1000, Kind::unsatisfiable, 0, 1000},
         RangeCase{"bytes=1000-2000", 1000, Kind::unsatisfiable, 0, 1000},
+        RangeCase{"bytes=18446744073709551616-", 1000, Kind::unsatisfiable, 0, 1000},
+        RangeCase{"bytes=99999999999999999999-99999999999999999999999", 1000, Kind::unsatisfiable,
+                  0, 1000},
         RangeCase{"bytes=-0", 1000, Kind::unsatisfiable, 0, 1000},
         RangeCase{"bytes=0-", 0, Kind::unsatisfiable, 0, 0},
         RangeCase{"bytes=-0", 0, Kind::unsatisfiable, 0, 0},
@@ -184,7 +190,11 @@ TEST(ConditionalTest, SelectsOneRange) {
         RangeCase{"bytes=1-2-3", 1000, Kind::whole, 0, 1000},
         RangeCase{"bytes=+1-2", 1000, Kind::whole, 0, 1000},
         RangeCase{"bytes=0x1-2", 1000, Kind::whole, 0, 1000},
-        RangeCase{"bytes=18446744073709551616-", 1000, Kind::whole, 0, 1000},
+        RangeCase{"bytes= 1-2", 1000, Kind::whole, 0, 1000},
+        RangeCase{"bytes=1 -2", 1000, Kind::whole, 0, 1000},
+        RangeCase{"bytes=1- 2", 1000, Kind::whole, 0, 1000},
+        RangeCase{"bytes =1-2", 1000, Kind::whole, 0, 1000},
+        RangeCase{"bytes=- 2", 1000, Kind::whole, 0, 1000},
         RangeCase{"items=0-5", 1000, Kind::whole, 0, 1000},
         RangeCase{"0-5", 1000, Kind::whole, 0, 1000},
         RangeCase{"bytes=0-1,5-6", 1000, Kind::whole, 0, 1000},
@@ -221,9 +231,27 @@ TEST(ConditionalTest, IfRangeGivesThePartOfTheSameRepresentationOnly) {
     EXPECT_EQ(kind_of(range + line("If-Range", after)), Kind::whole);
     EXPECT_EQ(kind_of(range + line("If-Range", "")), Kind::whole);
     EXPECT_EQ(kind_of(range + line("If-Range", "v1")), Kind::whole);
+    // Nor is it strong in the second of the change: §8.8.2.2.
+    const Validators fresh{"\"v1\"", modified, modified, 1000};
+    EXPECT_EQ(selection_of(range + line("If-Range", at), "GET", fresh).kind, Kind::whole);
+    EXPECT_EQ(selection_of(range + line("If-Range", "\"v1\""), "GET", fresh).kind, Kind::part);
     // What is not the same cannot be out of range either, and without a range it says nothing.
     EXPECT_EQ(kind_of(line("Range", "bytes=5000-") + line("If-Range", "\"v2\"")), Kind::whole);
     EXPECT_EQ(kind_of(line("If-Range", "\"v2\"")), Kind::whole);
+}
+
+// §13.1.3, §13.1.4: a date that is there twice is ignored. The same for a range; a condition of a
+// range that cannot be read does not hold.
+TEST(ConditionalTest, FieldsThatAreThereTwiceMeanNothing) {
+    const auto twice = [](std::string_view name, std::string_view value) {
+        return line(name, value) + line("X", "y") + line(name, value);
+    };
+    EXPECT_EQ(kind_of(twice("If-Modified-Since", at)), Kind::whole);
+    EXPECT_EQ(kind_of(twice("If-Unmodified-Since", before)), Kind::whole);
+    EXPECT_EQ(kind_of(twice("Range", "bytes=0-1")), Kind::whole);
+    EXPECT_EQ(kind_of(twice("Range", "bytes=5000-")), Kind::whole);
+    EXPECT_EQ(kind_of(line("Range", "bytes=0-1") + twice("If-Range", "\"v1\"")), Kind::whole);
+    EXPECT_EQ(kind_of(line("Range", "bytes=0-1") + twice("If-Range", at)), Kind::whole);
 }
 
 }  // namespace
