@@ -66,14 +66,10 @@ Status status_of(int error) noexcept {
 
 void redirect_to_directory(const Request& request, Responder responder) {
     // The path without its leading slashes but one: "//host" would name another server. So would
-    // "/\\host", since browsers take a backslash for a slash.
+    // "/\\host", since browsers take a backslash for a slash, but no path has one.
     std::string_view path = request.path();
     path.remove_prefix(std::min(path.find_first_not_of('/'), path.size()));
-    std::string location = "/";
-    for (const char c : path) {
-        location += c == '\\' ? std::string_view("%5C") : std::string_view(&c, 1);
-    }
-    location += '/';
+    std::string location = "/" + std::string(path) + "/";
     if (!request.query().empty()) {
         location += "?" + std::string(request.query());
     }
@@ -121,8 +117,11 @@ void send_file(const Request& request, Responder responder,
     Response response(Status::ok);
     switch (selection.kind) {
         case Selection::Kind::not_modified:
+            // The client has all that the other fields could say: RFC 9110 §15.4.5.
             response = Response(Status::not_modified);
-            break;
+            response.field("ETag", tag);
+            responder.send(std::move(response));
+            return;
         case Selection::Kind::unsatisfiable:
             response = error_response(Status::range_not_satisfiable);
             range = fmt::format("bytes */{}", size);
@@ -140,10 +139,6 @@ void send_file(const Request& request, Responder responder,
     }
     response.content_type(media_type_of(name));
     response.field("Last-Modified", modified).field("ETag", tag).field("Accept-Ranges", "bytes");
-    if (selection.kind == Selection::Kind::not_modified) {
-        responder.send(std::move(response));
-        return;
-    }
     if (request.method() == Method::head) {
         responder.send(std::move(response.content_size(selection.size)));
         return;

@@ -147,10 +147,8 @@ TEST_F(StaticFilesTest, ARedirectNeverLeavesTheServer) {
 // Browsers take a backslash for a slash.
 TEST_F(StaticFilesTest, ARedirectNeverLeavesTheServerByABackslashEither) {
     fs::create_directories(root_ / "\\evil.example");
-    for (const std::string_view target : {"/\\evil.example", "/%5Cevil.example"}) {
-        const std::string location = field_of(request(target), "Location").value_or("");
-        EXPECT_FALSE(location.starts_with("/\\")) << location;
-    }
+    EXPECT_EQ(field_of(request("/%5Cevil.example"), "Location"), "/%5Cevil.example/");
+    EXPECT_EQ(status_of(request("/\\evil.example")), 400U);
 }
 
 TEST_F(StaticFilesTest, NothingOutsideIsServed) {
@@ -233,10 +231,7 @@ TEST_F(StaticFilesTest, WhatMayNotBeReadIsForbidden) {
 
 TEST_F(StaticFilesTest, WhatTheClientHasIsNotSentAgain) {
     const std::string tag = *field_of(request("/a.txt"), "ETag");
-    const std::string expected = response(
-        "304 Not Modified",
-        "Content-Type: text/plain; charset=utf-8\r\nLast-Modified: " + std::string(modified_date_) +
-            "\r\nETag: " + tag + "\r\nAccept-Ranges: bytes\r\n");
+    const std::string expected = response("304 Not Modified", "ETag: " + tag + "\r\n");
     EXPECT_EQ(request("/a.txt", "If-None-Match: " + tag + "\r\n"), expected);
     EXPECT_EQ(request("/a.txt", "If-None-Match: W/" + tag + "\r\n"), expected);
     EXPECT_EQ(request("/a.txt", "If-Modified-Since: " + std::string(modified_date_) + "\r\n"),
