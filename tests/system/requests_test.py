@@ -349,7 +349,7 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "two spaces": (b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "control character in target": (b"GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     "malformed version": (b"GET / HTTP/1.x\r\nHost: a\r\n\r\n", 400),
-    "no version, as in HTTP/0.9": (b"GET /\r\n\r\n", 505),
+    "no version, as in HTTP/0.9": (b"GET /\r\n\r\n", 400),
     "version 2": (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
     "bare LF": (b"GET / HTTP/1.1\nHost: a\n\n", 400),
     "space before colon": (b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
