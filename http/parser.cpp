@@ -115,8 +115,9 @@ constexpr auto methods = [] {
     return table;
 }();
 
-// No registered method is near this long; what is longer is no method but noise.
-constexpr std::size_t method_bytes_max = 64;
+// A method that is longer than all that are known is one that we do not know, 501 (RFC 9112 §3);
+// but what is far longer is no method but noise.
+constexpr std::size_t method_bytes_max = 1024;
 // "HTTP/1.1" and a line's end.
 constexpr std::size_t version_bytes_max = 10;
 
