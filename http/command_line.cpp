@@ -315,7 +315,10 @@ std::optional<std::string> find_config_path(const std::vector<std::string>& word
 // environment has as well: these win.
 void add_from_file(CLI::App& app, const std::string& path, std::vector<std::string>& words) {
     std::vector<std::string> added;
-    for (const CLI::ConfigItem& item : CLI::ConfigBase().from_file(path)) {
+    CLI::ConfigBase format;
+    // No list stands in brackets: an IPv6 address does.
+    format.arrayBounds('\x01', '\x02');
+    for (const CLI::ConfigItem& item : format.from_file(path)) {
         const std::string flag = "--" + item.name;
         const CLI::Option* option = app.get_option_no_throw(flag);
         if (option == nullptr || !item.parents.empty() || item.name == "config") {

@@ -116,6 +116,27 @@ const std::vector<Flag>& flags() {
                  [](const Options& o) { return o.times.linger_timeout_ms; }),
         duration("linger-max", 30'000, [](const Options& o) { return o.times.linger_max_ms; }),
         duration("drain-timeout", 30'000, [](const Options& o) { return o.drain_timeout_ms; }),
+        duration("connection-max-age", 3'600'000,
+                 [](const Options& o) { return o.times.connection_max_age_ms; }),
+        duration("drain-delay", 0, [](const Options& o) { return o.drain_delay_ms; }),
+        {"body-min-rate",
+         240,
+         [](const Options& o) { return o.times.body_bytes_per_s_min; },
+         {{"0", 0}, {"1000", 1000}, {"64k", 65536}},
+         {"-1", "1025g", "fast"},
+         "a size from 0 to 1024g"},
+        {"write-min-rate",
+         0,
+         [](const Options& o) { return o.times.write_bytes_per_s_min; },
+         {{"1", 1}, {"1k", 1024}},
+         {"-1", "240B", "x"},
+         "a size from 0 to 1024g"},
+        {"max-connections-per-ip",
+         0,
+         [](const Options& o) { return o.connections_per_ip_max; },
+         {{"0", 0}, {"1", 1}, {"16777216", core::slot_limit}},
+         {"16777217", "-1", "auto"},
+         "a number from 0 to 16777216"},
         {"keepalive-requests",
          1000,
          [](const Options& o) { return o.http.requests_max; },
@@ -243,6 +264,49 @@ TEST_F(CommandLineTest, EachFlagTakesItsValuesFromAllThreePlaces) {
                 }
             }
         }
+    }
+}
+
+TEST_F(CommandLineTest, TheAdminAddressIsOneOfAllThreePlaces) {
+    EXPECT_EQ(parse({}).options.admin, std::nullopt);
+    const auto text = [](const Parsed& parsed) {
+        EXPECT_EQ(parsed.exit, std::nullopt) << parsed.err;
+        return parsed.options.admin ? parsed.options.admin->text() : "none";
+    };
+    EXPECT_EQ(text(parse({"--admin", "127.0.0.1:9090"})), "127.0.0.1:9090");
+    EXPECT_EQ(text(parse({"--admin", "unix:/run/admin"})), "unix:/run/admin");
+    EXPECT_EQ(text(parse({"--config", file_with("admin=[::1]:9090\n")})), "[::1]:9090");
+    const Parsed listening = parse({"--config", file_with("listen=[::1]:8081\nlisten=8082\n")});
+    ASSERT_EQ(listening.options.listen.size(), 2U) << listening.err;
+    EXPECT_EQ(listening.options.listen.front().text(), "[::1]:8081");
+    {
+        const Variable variable("ENDURING_ADMIN", "127.0.0.1:9091");
+        EXPECT_EQ(text(parse({})), "127.0.0.1:9091");
+        EXPECT_EQ(text(parse({"--admin", "127.0.0.1:9090"})), "127.0.0.1:9090");
+    }
+    const Parsed bad = parse({"--admin", "here"});
+    EXPECT_EQ(bad.exit, 2);
+    EXPECT_TRUE(bad.err.contains("--admin")) << bad.err;
+}
+
+TEST_F(CommandLineTest, TheKeepAliveFieldIsAskedFor) {
+    EXPECT_FALSE(parse({}).options.http.keepalive_field);
+    EXPECT_TRUE(parse({"--keepalive-header"}).options.http.keepalive_field);
+    EXPECT_TRUE(
+        parse({"--config", file_with("keepalive-header=true\n")}).options.http.keepalive_field);
+    const Variable variable("ENDURING_KEEPALIVE_HEADER", "true");
+    EXPECT_TRUE(parse({}).options.http.keepalive_field);
+}
+
+TEST_F(CommandLineTest, HelpNamesEachFlagWithItsVariable) {
+    const std::string help = parse({"--help"}).out;
+    for (const Flag& flag : flags()) {
+        EXPECT_TRUE(help.contains("--" + flag.name + " ")) << flag.name;
+        EXPECT_TRUE(help.contains("(Env:" + variable_of(flag.name) + ")")) << flag.name;
+    }
+    for (const char* name : {"nginx keepalive_timeout", "HAProxy timeout http-request",
+                             "Node keepAliveTimeout", "Apache MaxKeepAliveRequests"}) {
+        EXPECT_TRUE(help.contains(name)) << name;
     }
 }
 

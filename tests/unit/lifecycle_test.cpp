@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <initializer_list>
 #include <ostream>
@@ -19,9 +20,9 @@ namespace enduring::core {
 
 // How a failed comparison shows what was asked for.
 static void PrintTo(const Actions& actions, std::ostream* out) {
-    constexpr std::array names{"time_out",       "shutdown_write", "arm_receive",
-                               "send",           "cancel_receive", "cancel_send",
-                               "reset_on_close", "close",          "release"};
+    constexpr std::array names{
+        "time_out",    "shutdown_write", "arm_receive", "send",    "cancel_receive",
+        "cancel_send", "reset_on_close", "close",       "release", "age"};
     *out << "{";
     for (std::size_t bit = 0; bit < names.size(); ++bit) {
         if ((actions.bits >> bit & 1) != 0) {
@@ -997,6 +998,243 @@ TEST_F(LifecycleTest, RetiringChangesNothingOfAnEndThatHasBegun) {
     EXPECT_EQ(step(events::retire(Reason::drain)), none);
     EXPECT_EQ(phase(), Phase::closing);
     EXPECT_EQ(reason(), Reason::client_close);
+}
+
+// ---- retiring for another reason than the drain -------------------------------------------------
+
+TEST_F(LifecycleTest, TheReasonOfTheRetirementIsThatOfTheClose) {
+    reach(Phase::opening);
+    step(events::retire(Reason::connections_per_ip));
+    EXPECT_EQ(read_time_ms(), limits.linger_timeout_ms) << "its request must come soon";
+    EXPECT_EQ(time_out(), does(Actions::shutdown_write));
+    EXPECT_EQ(reason(), Reason::connections_per_ip);
+}
+
+// ---- eviction ----------------------------------------------------------------------------------
+
+TEST_F(LifecycleTest, AnIdleConnectionMakesRoomWithoutLingering) {
+    reach(Phase::idle);
+    ASSERT_TRUE(machine.evictable());
+    EXPECT_EQ(step(events::evict()), does(Actions::cancel_receive));
+    EXPECT_EQ(phase(), Phase::joining);
+    EXPECT_EQ(reason(), Reason::evicted);
+    step(events::receive_ended());
+    EXPECT_EQ(step(events::cancel_ended()), does(Actions::close)) << "and no reset";
+}
+
+TEST_F(LifecycleTest, ALingeringConnectionMakesRoomAndKeepsItsReason) {
+    reach_lingering();
+    ASSERT_TRUE(machine.evictable());
+    EXPECT_EQ(step(events::evict()), does(Actions::cancel_receive));
+    EXPECT_EQ(reason(), Reason::client_close);
+}
+
+TEST_F(LifecycleTest, OnlyWhoIsOwedNothingMakesRoom) {
+    for (const Phase phase : open_phases) {
+        Connection connection;
+        connection.reach(phase);
+        EXPECT_EQ(connection.machine.evictable(), phase == Phase::idle) << name_of(phase);
+    }
+    accept();
+    need(Need::request, true);
+    EXPECT_FALSE(machine.evictable()) << "its response is being sent";
+    step(events::sent(true));
+    EXPECT_FALSE(machine.evictable());
+    step(events::sent(false));
+    EXPECT_TRUE(machine.evictable());
+    step(events::abort());
+    EXPECT_FALSE(machine.evictable());
+}
+
+TEST(LifecycleDeathTest, WhoIsOwedSomethingIsNotEvicted) {
+    Connection connection;
+    connection.reach(Phase::handling);
+    EXPECT_DEATH(connection.step(events::evict()), "evicted in the middle");
+}
+
+TEST_F(LifecycleTest, IdleTimeIsCountedFromTheResponsesEnd) {
+    accept();
+    EXPECT_EQ(machine.phase_begin_ms(), now_ms);
+    now_ms += 1'000;
+    need(Need::request, true);
+    step_after(2'000, events::sent(true));
+    step_after(2'000, events::sent(false));
+    EXPECT_EQ(machine.phase_begin_ms(), now_ms);
+    const std::uint64_t begin_ms = now_ms;
+    step_after(1'000, events::receive_ended());
+    need(Need::request);
+    EXPECT_EQ(machine.phase_begin_ms(), begin_ms) << "nothing has happened that ends it";
+    next_message(Need::request);
+    EXPECT_EQ(machine.phase_begin_ms(), now_ms);
+}
+
+// ---- age ---------------------------------------------------------------------------------------
+
+TEST_F(LifecycleTest, AgesAreSpreadByATenthUpAndDown) {
+    constexpr std::uint64_t age_ms = 3'600'000;
+    std::uint64_t least = never;
+    std::uint64_t most = 0;
+    for (std::uint32_t draw = 0; draw < 5'000; ++draw) {
+        Connection connection;
+        connection.limits.connection_max_age_ms = age_ms;
+        connection.step(events::accepted(draw));
+        const std::uint64_t time_ms = connection.machine.age_deadline_ms() - connection.now_ms;
+        least = std::min(least, time_ms);
+        most = std::max(most, time_ms);
+    }
+    EXPECT_EQ(least, age_ms / 10 * 9);
+    EXPECT_LE(most, age_ms / 10 * 11);
+    EXPECT_GE(most, age_ms / 100 * 109);
+}
+
+TEST_F(LifecycleTest, AnOldConnectionIsToldOnceAndLivesOn) {
+    for (const Phase phase : open_phases) {
+        Connection connection;
+        connection.limits = {.keepalive_timeout_ms = 0,
+                             .header_timeout_ms = 0,
+                             .body_timeout_ms = 0,
+                             .write_timeout_ms = 0,
+                             .connection_max_age_ms = 50'000,
+                             .body_bytes_per_s_min = 0};
+        connection.reach(phase);
+        EXPECT_EQ(connection.machine.deadline_ms(), connection.now_ms + 45'000);
+        EXPECT_EQ(connection.step_after(44'999, events::time_passed()), none);
+        EXPECT_EQ(connection.step_after(1, events::time_passed()), does(Actions::age));
+        EXPECT_EQ(connection.phase(), phase);
+        EXPECT_EQ(connection.machine.deadline_ms(), never);
+        EXPECT_EQ(connection.step_after(50'000, events::time_passed()), none) << "once";
+        EXPECT_EQ(connection.reason(), Reason::none);
+    }
+}
+
+TEST_F(LifecycleTest, AnOldConnectionMayTimeOutInTheSameStep) {
+    limits.connection_max_age_ms = 11'112;
+    reach(Phase::head);
+    ASSERT_EQ(machine.age_deadline_ms(), machine.read_deadline_ms() + 1);
+    EXPECT_EQ(step_after(10'001, events::time_passed()), does(Actions::age, Actions::time_out));
+    EXPECT_EQ(reason(), Reason::header_timeout);
+}
+
+TEST_F(LifecycleTest, WhoIsEndingDoesNotGrowOld) {
+    limits.connection_max_age_ms = 1'000;
+    reach_flushing();
+    EXPECT_EQ(machine.age_deadline_ms(), never);
+    EXPECT_EQ(step_after(2'000, events::time_passed()), none);
+    Connection broken;
+    broken.limits.connection_max_age_ms = 1'000;
+    broken.reach(Phase::content);
+    broken.step(events::receive_broken());
+    EXPECT_EQ(broken.machine.deadline_ms(), never);
+}
+
+// ---- rates -------------------------------------------------------------------------------------
+
+class LifecycleRateTest : public LifecycleTest {
+  protected:
+    void receive(std::uint32_t bytes) {
+        step(events::progressed({.need = Need::content}, false, bytes));
+    }
+};
+
+TEST_F(LifecycleRateTest, AContentThatDoesNotComeIsTooSlowAfterTheGrace) {
+    limits.body_bytes_per_s_min = 240;
+    reach(Phase::content);
+    EXPECT_EQ(read_time_ms(), limits.rate_grace_ms);
+    EXPECT_EQ(time_out(), does(Actions::time_out));
+    EXPECT_EQ(reason(), Reason::body_min_rate);
+}
+
+TEST_F(LifecycleRateTest, EachPieceOfContentPaysForItsTime) {
+    limits.body_bytes_per_s_min = 100;
+    reach(Phase::content);
+    const std::uint64_t begin_ms = now_ms;
+    for (unsigned second = 1; second <= 20; ++second) {
+        receive(110);
+        EXPECT_EQ(machine.read_deadline_ms(),
+                  begin_ms + std::max<std::uint64_t>(5'000, second * 1'100));
+        now_ms += 1'000;
+        EXPECT_EQ(step(events::time_passed()), none) << second;
+    }
+    EXPECT_EQ(time_out(), does(Actions::time_out));
+    EXPECT_EQ(reason(), Reason::body_min_rate);
+}
+
+TEST_F(LifecycleRateTest, AFastContentThatStopsHasTheTimeOfAGap) {
+    limits.body_bytes_per_s_min = 240;
+    reach(Phase::content);
+    now_ms += 1'000;
+    receive(1'000'000);
+    EXPECT_EQ(read_time_ms(), limits.body_timeout_ms);
+    EXPECT_EQ(time_out(), does(Actions::time_out));
+    EXPECT_EQ(reason(), Reason::body_timeout);
+}
+
+TEST_F(LifecycleRateTest, AFastContentThatThenTricklesIsTooSlow) {
+    limits.body_bytes_per_s_min = 240;
+    reach(Phase::content);
+    now_ms += 1'000;
+    receive(1'000'000);
+    now_ms += 29'000;
+    receive(1);
+    EXPECT_LT(read_time_ms(), 1'100U) << "the gap's time would begin anew, the credit does not";
+    time_out();
+    EXPECT_EQ(reason(), Reason::body_min_rate);
+}
+
+TEST_F(LifecycleRateTest, EachContentIsJudgedByItself) {
+    limits.body_bytes_per_s_min = 240;
+    reach(Phase::content);
+    receive(24'000);
+    now_ms += 20'000;
+    next_message(Need::content, true);
+    EXPECT_EQ(read_time_ms(), limits.rate_grace_ms);
+}
+
+TEST_F(LifecycleRateTest, WithoutATimeForGapsTheRateAloneCounts) {
+    limits.body_timeout_ms = 0;
+    limits.body_bytes_per_s_min = 100;
+    reach(Phase::content);
+    receive(100'000);
+    EXPECT_EQ(read_time_ms(), 1'000'000U);
+}
+
+TEST_F(LifecycleRateTest, APeerThatTakesTooLittleIsReset) {
+    limits.write_bytes_per_s_min = 100;
+    reach(Phase::handling);
+    need(Need::request, true);
+    EXPECT_EQ(write_time_ms(), limits.rate_grace_ms);
+    step_after(1'000, events::sent(true, 800));
+    EXPECT_EQ(write_time_ms(), 7'000U);
+    EXPECT_EQ(time_out(), does(Actions::cancel_receive, Actions::cancel_send));
+    EXPECT_EQ(reason(), Reason::write_min_rate);
+    step(events::send_ended());
+    step(events::cancel_ended());
+    step(events::receive_ended());
+    EXPECT_EQ(step(events::cancel_ended()), does(Actions::reset_on_close, Actions::close));
+}
+
+TEST_F(LifecycleRateTest, AFastReaderThatStopsHasTheWriteTime) {
+    limits.write_bytes_per_s_min = 100;
+    reach(Phase::handling);
+    need(Need::request, true);
+    step(events::sent(true, 1'000'000));
+    EXPECT_EQ(write_time_ms(), limits.write_timeout_ms);
+    time_out();
+    EXPECT_EQ(reason(), Reason::write_timeout);
+}
+
+TEST_F(LifecycleRateTest, EachOutputIsJudgedByItself) {
+    limits.write_bytes_per_s_min = 100;
+    reach(Phase::handling);
+    need(Need::request, true);
+    step(events::sent(false, 10));
+    EXPECT_EQ(machine.write_deadline_ms(), never);
+    now_ms += 60'000;
+    need(Need::request, true);
+    EXPECT_EQ(write_time_ms(), limits.rate_grace_ms);
+    now_ms += 1'000;
+    need(Need::request, true);
+    EXPECT_EQ(write_time_ms(), limits.rate_grace_ms - 1'000) << "more output is no new beginning";
 }
 
 // ---- the machine as a value --------------------------------------------------------------------

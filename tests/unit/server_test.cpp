@@ -6,11 +6,13 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -18,6 +20,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -59,6 +62,11 @@ class Client {
             all.append(piece, static_cast<std::size_t>(count));
         }
         return all;
+    }
+    // Whether bytes or the end come within this time.
+    [[nodiscard]] bool has_something(int milliseconds) const {
+        pollfd poll{socket_, POLLIN, 0};
+        return ::poll(&poll, 1, milliseconds) > 0;
     }
     void reset() const {
         const linger abortive{1, 0};
@@ -220,6 +228,203 @@ TEST(Server, AnswersLaterAndForgetsAnswersToThoseWhoLeft) {
     (*server)->drain();
     expect_all_back((*server)->wait());
 }
+
+// ---- room for new connections ------------------------------------------------------------------
+
+constexpr std::string_view later = "GET /later HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// "/" greets; "/later" is answered by the next "/answer", in the order of the requests. For
+/// servers with one worker.
+Router greeting_and_later() {
+    Router router = greeting();
+    auto waiting = std::make_shared<std::vector<Responder>>();
+    router.get("/later", [waiting](const Request&, Responder responder) {
+        waiting->push_back(std::move(responder));
+    });
+    router.get("/answer", [waiting](const Request&, Responder responder) {
+        if (!waiting->empty()) {
+            waiting->front().send(Status::ok, "text/plain", "late");
+            waiting->erase(waiting->begin());
+        }
+        responder.send(Status::ok, "text/plain", "done");
+    });
+    return router;
+}
+
+std::uint64_t closed(const core::Counters& counters, core::Reason reason) {
+    return counters.closed[static_cast<std::size_t>(reason)];
+}
+
+TEST(ServerRoom, TheLongestIdleConnectionMakesRoom) {
+    Options options = options_for(1);
+    options.connections_max = 3;
+    auto server = Server::create(options, greeting());
+    ASSERT_TRUE(server) << server.error().text();
+    ASSERT_TRUE((*server)->start());
+    const std::uint16_t port = (*server)->addresses().front().port;
+    const auto greet = [](const Client& client) {
+        client.send(get);
+        return client.read_to("hello");
+    };
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 3; ++i) {
+        clients.push_back(std::make_unique<Client>(port));
+    }
+    // The order of their last responses, not that of their accepts, says who has been idle longest.
+    for (const std::size_t i : {2U, 0U, 1U}) {
+        ASSERT_PRED_FORMAT2(testing::IsSubstring, "200 OK", greet(*clients[i]));
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    std::vector<std::unique_ptr<Client>> newcomers;
+    for (const std::size_t i : {2U, 0U, 1U}) {
+        newcomers.push_back(std::make_unique<Client>(port));
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", greet(*newcomers.back()));
+        EXPECT_EQ(clients[i]->read_to("never"), "[end]") << i;
+    }
+    EXPECT_EQ(closed((*server)->counters(), core::Reason::evicted), 3U);
+    newcomers.clear();
+    clients.clear();
+    (*server)->drain();
+    const Server::Outcome outcome = (*server)->wait();
+    EXPECT_EQ(closed(outcome.counters, core::Reason::evicted), 3U);
+    expect_all_back(outcome);
+}
+
+TEST(ServerRoom, WithNoneIdleNewcomersWaitUntilOneComesToRest) {
+    Options options = options_for(1);
+    options.connections_max = 2;
+    options.drain_timeout_ms = 0;  // of what is half sent nothing more comes
+    auto server = Server::create(options, greeting_and_later());
+    ASSERT_TRUE(server) << server.error().text();
+    ASSERT_TRUE((*server)->start());
+    const std::uint16_t port = (*server)->addresses().front().port;
+    const Client busy(port);
+    busy.send(later);
+    const Client other(port);
+    // Its first request is answered, its second is not complete: it is never idle.
+    other.send(std::string(get) + "GET /answer HTTP/1.1\r\n");
+    ASSERT_PRED_FORMAT2(testing::IsSubstring, "200 OK", other.read_to("hello"));
+    const Client newcomer(port);
+    newcomer.send(get);
+    EXPECT_FALSE(newcomer.has_something(100));
+    EXPECT_EQ((*server)->counters().accepted, 2U);
+    // The answer brings the busy one to rest, so that it can make room.
+    other.send("Host: a\r\n\r\nGET / HTTP/1.1\r\n");
+    EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", busy.read_to("late"));
+    EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", newcomer.read_to("hello"));
+    EXPECT_EQ(busy.read_to("never"), "[end]");
+    EXPECT_EQ(closed((*server)->counters(), core::Reason::evicted), 1U);
+    (*server)->drain();
+    expect_all_back((*server)->wait());
+}
+
+TEST(ServerRoom, OneAddressHasAsManyConnectionsAsItMay) {
+    for (const std::uint32_t workers : {1U, 2U}) {
+        Options options = options_for(workers);
+        options.connections_per_ip_max = 3;
+        auto server = Server::create(options, greeting());
+        ASSERT_TRUE(server) << server.error().text();
+        ASSERT_TRUE((*server)->start());
+        const std::uint16_t port = (*server)->addresses().front().port;
+        std::vector<std::unique_ptr<Client>> clients;
+        for (int i = 0; i < 3; ++i) {
+            clients.push_back(std::make_unique<Client>(port));
+            clients.back()->send(get);
+            ASSERT_PRED_FORMAT2(testing::IsSubstring, "200 OK", clients.back()->read_to("hello"));
+        }
+        std::string refusal;
+        {
+            const Client surplus(port);
+            surplus.send(get);
+            refusal = surplus.read_to("[end]");
+        }
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "429 Too Many Requests", refusal);
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "Connection: close", refusal);
+        clients.pop_back();
+        std::string answer;
+        while (answer.find("200 OK") == std::string::npos) {  // once the server has seen it go
+            const Client next(port);
+            next.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            answer = next.read_to("[end]");
+            ASSERT_PRED_FORMAT2(testing::IsSubstring, "HTTP/1.1 ", answer);
+        }
+        clients.clear();
+        (*server)->drain();
+        const Server::Outcome outcome = (*server)->wait();
+        EXPECT_GE(closed(outcome.counters, core::Reason::connections_per_ip), 1U);
+        expect_all_back(outcome);
+    }
+}
+
+TEST(Server, AnAnswerThatDoesNotComeIs503) {
+    Options options = options_for(1);
+    options.times.handler_timeout_ms = 200;
+    auto server = Server::create(options, greeting_and_later());
+    ASSERT_TRUE(server) << server.error().text();
+    ASSERT_TRUE((*server)->start());
+    {
+        const Client client((*server)->addresses().front().port);
+        client.send(later);
+        const std::string answer = client.read_to("[end]");
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "503 Service Unavailable", answer);
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "Connection: close", answer);
+    }
+    (*server)->drain();
+    const Server::Outcome outcome = (*server)->wait();
+    EXPECT_EQ(closed(outcome.counters, core::Reason::handler_timeout), 1U);
+    expect_all_back(outcome);
+}
+
+// ---- the admin listener ------------------------------------------------------------------------
+
+TEST(ServerAdmin, TellsWhatItCountsAndWhetherItIsReady) {
+    const std::size_t descriptors_before = open_descriptors();
+    {
+        Options options = options_for(2);
+        options.admin = *core::parse_address("127.0.0.1:0");
+        options.drain_delay_ms = 300;
+        auto server = Server::create(options, greeting());
+        ASSERT_TRUE(server) << server.error().text();
+        EXPECT_FALSE((*server)->ready());
+        ASSERT_TRUE((*server)->start());
+        EXPECT_TRUE((*server)->ready());
+        const std::uint16_t port = (*server)->addresses().front().port;
+        ASSERT_TRUE((*server)->admin_address());
+        const std::uint16_t admin_port = (*server)->admin_address()->port;
+        const auto ask = [](std::uint16_t of, const std::string& path) {
+            const Client client(of);
+            client.send("GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            return client.read_to("[end]");
+        };
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", ask(port, "/"));
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "404 Not Found", ask(port, "/metrics"));
+        const std::string metrics = ask(admin_port, "/metrics");
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "text/plain; version=0.0.4", metrics);
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "\nenduring_connections_accepted_total 2\n",
+                            metrics)
+            << "those of the admin listener do not count";
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", ask(admin_port, "/healthz"));
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", ask(admin_port, "/readyz"));
+        (*server)->drain();
+        EXPECT_FALSE((*server)->ready());
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "503 Service", ask(admin_port, "/readyz"));
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", ask(admin_port, "/healthz"));
+        const std::string still = ask(port, "/");
+        EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", still) << "during the delay";
+        expect_all_back((*server)->wait());
+    }
+    EXPECT_EQ(open_descriptors(), descriptors_before);
+}
+
+TEST(ServerAdmin, IsOnlyForThisMachineWhenAPortIsAllThatIsSaid) {
+    Options options = options_for(1);
+    options.admin = core::Address{.kind = core::Address::Kind::any, .port = 0};
+    const auto server = Server::create(options, greeting());
+    ASSERT_TRUE(server) << server.error().text();
+    EXPECT_EQ((*server)->admin_address()->host, "127.0.0.1");
+}
+
+// ---- the start ---------------------------------------------------------------------------------
 
 TEST(Server, SaysWhatIsWrongWithItsOptions) {
     Options options = options_for(1);

@@ -188,6 +188,73 @@ TEST_F(SessionTest, ARetiredConnectionAnswersOnceMore) {
     expect_end(busy, Reason::drain);
 }
 
+TEST_F(SessionTest, AnOldConnectionEndsWithItsNextResponse) {
+    start();
+    TestConnection& c = connect();
+    give(c, get("/"));
+    retire(c, Reason::max_age);
+    EXPECT_EQ(c.progress.need, Need::request) << "nothing happens before the next request";
+    give(c, get("/"));
+    EXPECT_EQ(c.received, ok_ + text("200 OK", "OK", "close"));
+    expect_end(c, Reason::max_age);
+}
+
+TEST_F(SessionTest, WhoComesFromAnAddressWithTooManyConnectionsIsRefused) {
+    start();
+    const std::string refusal = error("429 Too Many Requests", "close");
+    give(connect(), get("/"));  // now this head is known
+    for (const std::string& request :
+         {get("/"), get("/none"), post("/echo", "x"), "HEAD" + get("/").substr(3)}) {
+        TestConnection& c = connect();
+        retire(c, Reason::connections_per_ip);
+        give(c, request + get("/"));
+        EXPECT_EQ(c.received, request.starts_with("HEAD")
+                                  ? refusal.substr(0, refusal.find("\r\n\r\n") + 4)
+                                  : refusal);
+        expect_end(c, Reason::connections_per_ip);
+    }
+    TestConnection& broken = connect();
+    retire(broken, Reason::connections_per_ip);
+    give(broken, "GET / HTTP/1.1\r\nno field\r\n\r\n");
+    EXPECT_EQ(broken.received, error("400 Bad Request", "close"));
+}
+
+// ---- the Keep-Alive field ----------------------------------------------------------------------
+
+TEST_F(SessionTest, SaysHowLongTheConnectionPersists) {
+    Limits limits;
+    limits.requests_max = 3;
+    limits.keepalive_field = true;
+    limits.keepalive_timeout_s = 75;
+    start(limits);
+    const auto ok = [](std::string_view connection) {
+        return response(
+            "200 OK", std::string(connection) + "Content-Type: text/plain\r\nContent-Length: 2\r\n",
+            "OK");
+    };
+    const std::string old = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    for (const std::string& request : {get("/"), old}) {
+        TestConnection& c = connect();
+        give(c, request + request + request);
+        EXPECT_EQ(c.received,
+                  ok("Connection: keep-alive\r\nKeep-Alive: timeout=75, max=2\r\n") +
+                      ok("Connection: keep-alive\r\nKeep-Alive: timeout=75, max=1\r\n") +
+                      ok("Connection: close\r\n"));
+        expect_end(c, Reason::keepalive_requests);
+    }
+    TestConnection& last = connect();
+    give(last, "GET / HTTP/1.0\r\n\r\n");
+    EXPECT_EQ(last.received, ok("Connection: close\r\n"));
+}
+
+TEST_F(SessionTest, SaysNothingOfWhatHasNoLimit) {
+    Limits limits;
+    limits.requests_max = 0;
+    limits.keepalive_field = true;
+    start(limits);
+    EXPECT_EQ(exchange(get("/")), text("200 OK", "OK", "keep-alive"));
+}
+
 // ---- order and splits --------------------------------------------------------------------------
 
 TEST_F(SessionTest, PipelinedRequestsAreAnsweredInOrder) {

@@ -1,0 +1,79 @@
+#include "http/metrics.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+
+namespace enduring::http {
+namespace {
+
+/// Samples by their names with labels. Fails on what is no text of Prometheus (its "exposition
+/// formats"): each metric is described before its samples, which come together.
+std::map<std::string, std::uint64_t> parse(const std::string& text) {
+    static const std::regex help(R"(# HELP ([a-z_]+) ([^\n\\]+\.))");
+    static const std::regex type(R"(# TYPE ([a-z_]+) (counter|gauge))");
+    static const std::regex sample(R"re(([a-z_]+)(\{[a-z]+="[a-z_]+"\})? ([0-9]+))re");
+    std::map<std::string, std::uint64_t> samples;
+    std::set<std::string> described;
+    std::string helped;
+    std::string current;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        std::smatch match;
+        if (std::regex_match(line, match, help)) {
+            helped = match[1];
+            EXPECT_TRUE(described.insert(helped).second) << helped << " is described twice";
+        } else if (std::regex_match(line, match, type)) {
+            current = match[1];
+            EXPECT_EQ(current, helped);
+            EXPECT_EQ(match[2] == "counter", current.ends_with("_total")) << current;
+        } else if (std::regex_match(line, match, sample)) {
+            EXPECT_EQ(match[1], current);
+            const std::string name = match[1].str() + match[2].str();
+            EXPECT_TRUE(samples.emplace(name, std::stoull(match[3])).second) << name;
+        } else {
+            ADD_FAILURE() << "no line of a metric: " << line;
+        }
+    }
+    EXPECT_TRUE(text.ends_with('\n'));
+    return samples;
+}
+
+TEST(Metrics, ShowEveryCounter) {
+    core::Counters counters;
+    std::uint64_t number = 1'000;
+    for (const core::CounterDescription& description : core::counter_descriptions) {
+        counters.*description.counter += number++;
+    }
+    const auto samples = parse(metrics_text(counters));
+    number = 1'000;
+    for (const core::CounterDescription& description : core::counter_descriptions) {
+        EXPECT_EQ(samples.at("enduring_" + std::string(description.name) + "_total"), number++);
+    }
+}
+
+TEST(Metrics, ShowEachReasonAndWhatIsOpen) {
+    core::Counters counters;
+    counters.accepted += 1'000;
+    for (std::size_t i = 1; i < core::reason_count; ++i) {
+        counters.closed[i] += i;
+    }
+    const auto samples = parse(metrics_text(counters));
+    std::uint64_t sum = 0;
+    for (std::size_t i = 1; i < core::reason_count; ++i) {
+        const std::string reason(core::name_of(static_cast<core::Reason>(i)));
+        const auto value =
+            samples.at("enduring_connections_closed_total{reason=\"" + reason + "\"}");
+        EXPECT_EQ(value, i) << reason;
+        sum += value;
+    }
+    EXPECT_EQ(samples.at("enduring_connections_open"), 1'000 - sum);
+}
+
+}  // namespace
+}  // namespace enduring::http
