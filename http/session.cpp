@@ -15,14 +15,6 @@ using core::Need;
 using core::Progress;
 using core::Reason;
 
-namespace {
-
-// Whether a request of which no head could be made was a HEAD: its refusal, too, must not have
-// content (RFC 9110 §9.3.2). Empty lines have been taken off before.
-bool asks_for_head(std::string_view bytes) noexcept { return bytes.starts_with("HEAD "); }
-
-}  // namespace
-
 // ---- what the loop calls -----------------------------------------------------------------------
 
 Progress Session::receive(Service& service, core::SendQueue& output, std::string_view bytes) {
@@ -50,8 +42,7 @@ Progress Session::finish_input(Service& service, core::SendQueue& output) {
 Progress Session::time_out(Service& service, core::SendQueue& output) {
     // The lifecycle has given the reason already.
     if (state_ == State::head) {
-        forget_request();
-        head_only_ = asks_for_head(source({}));
+        forget_request(source({}));
     }
     refuse(service, output,
            state_ == State::answer ? Status::service_unavailable : Status::request_timeout,
@@ -99,8 +90,7 @@ Progress Session::run(Service& service, core::SendQueue& output, std::string_vie
         // The last request is incomplete, or there is none.
         if (state_ == State::content || has_pending()) {
             if (state_ == State::head) {
-                forget_request();
-                head_only_ = asks_for_head(source({}));
+                forget_request(source({}));
             }
             refuse(service, output, Status::bad_request, Reason::peer_truncated);
         } else {
@@ -153,8 +143,7 @@ void Session::bound_input(Service& service, core::SendQueue& output) {
         end(Reason::overload);
     } else {
         if (state_ == State::head) {
-            forget_request();
-            head_only_ = asks_for_head(source({}));
+            forget_request(source({}));
         }
         refuse(service, output, Status::service_unavailable, Reason::overload);
     }
@@ -168,10 +157,6 @@ void Session::give_input_back(Service& service) {
 }
 
 namespace {
-
-// What is reserved at once for a content whose length is known; a longer one grows as it comes, so
-// that a promise alone costs little.
-constexpr std::uint64_t content_reserve_bytes_max = 64 * 1024;
 
 // A head is bounded by far less than what these numbers hold.
 std::uint32_t size_of(std::string_view bytes) noexcept {
@@ -230,8 +215,7 @@ bool Session::parse_kept(Service& service, core::SendQueue& output, std::string_
         return false;
     }
     if (outcome.kind == HeadParser::Outcome::Kind::refused) {
-        forget_request();
-        head_only_ = asks_for_head(bytes);
+        forget_request(bytes);
         refuse(service, output, outcome.status, Reason::protocol_error);
         return false;
     }
@@ -256,8 +240,7 @@ bool Session::parse_in_place(Service& service, core::SendQueue& output, std::str
         return false;
     }
     if (outcome.kind == HeadParser::Outcome::Kind::refused) {
-        forget_request();
-        head_only_ = asks_for_head(fresh);
+        forget_request(fresh);
         refuse(service, output, outcome.status, Reason::protocol_error);
         return false;
     }
@@ -335,130 +318,11 @@ void Session::begin_exchange(Service& service, core::SendQueue& output, const Re
     }
 }
 
-void Session::begin_content(Service& service, core::SendQueue& output, const Received& received,
-                            const Framing& framing, const Router::Match& match,
-                            std::string_view& fresh) {
-    const Limits& limits = service.limits();
-    const bool sized = framing.content == Framing::Content::sized;
-    const std::string_view behind = source(fresh).substr(received.size);
-    buffered_ = match.kind == Router::Match::Kind::found && match.mode == ContentMode::buffered;
-    if (buffered_ && sized && framing.content_bytes > limits.content_bytes_max) {
-        refuse(service, output, Status::content_too_large, Reason::protocol_error);
-        return;
-    }
-    const auto answer_now = [&](std::string_view content) {
-        const Request request(received.head, received.base, framing, content,
-                              match.used_parameters());
-        dispatch(service, output, request, match);
-    };
-    // A content that nobody wants and that is large, or whose client waits to be asked for it, is
-    // not read: the answer says that the connection ends.
-    if (!buffered_ && ((sized && framing.content_bytes > limits.discard_bytes_max) ||
-                       (framing.expects_continue && behind.empty()))) {
-        refuse_to_persist();
-        answer_now({});
-        consume(fresh, received.size);
-        return;
-    }
-    if (sized && behind.size() >= framing.content_bytes) {
-        const auto size = static_cast<std::size_t>(framing.content_bytes);
-        answer_now(buffered_ ? behind.substr(0, size) : std::string_view());
-        consume(fresh, received.size + size);
-        if (input_ != nullptr) {
-            input_->head.clear();
-            input_->parser.start();
-        }
-        return;
-    }
-    if (framing.expects_continue && behind.empty()) {
-        write_continue(output, service.blocks());
-    }
-    // The head must outlive the buffer that it lies in.
-    const bool in_place = !has_pending();
-    if (input_ == nullptr) {
-        input_ = service.inputs().take();
-    }
-    input_->head_bytes.assign(received.base, received.size);
-    if (in_place) {
-        input_->head = received.head;
-    }
-    consume(fresh, received.size);
-    input_->framing = frame(input_->head, input_->head_bytes.data());
-    service.router().find(input_->head.method, input_->framing.path, input_->match);
-    is_chunked_ = !sized;
-    input_->content_bytes = sized ? framing.content_bytes : 0;
-    if (buffered_) {
-        input_->content.reserve(static_cast<std::size_t>(
-            std::min<std::uint64_t>(input_->content_bytes, content_reserve_bytes_max)));
-    }
-    input_->chunked = ChunkedDecoder();
-    state_ = State::content;
-}
-
-bool Session::take_content(Service& service, core::SendQueue& output, std::string_view& fresh) {
-    std::string_view bytes = source(fresh);
-    if (bytes.empty()) {
-        return false;
-    }
-    const std::size_t before = bytes.size();
-    const bool go_on =
-        is_chunked_ ? take_chunked(service, output, bytes) : take_sized(service, output, bytes);
-    consume(fresh, before - bytes.size());
-    if (go_on && state_ == State::content) {
-        finish_content(service, output);
-    }
-    return go_on;
-}
-
-// True when the content has ended.
-bool Session::take_sized(Service&, core::SendQueue&, std::string_view& source) {
-    const auto size =
-        static_cast<std::size_t>(std::min<std::uint64_t>(input_->content_bytes, source.size()));
-    if (buffered_) {
-        input_->content.append(source.substr(0, size));
-    }
-    source.remove_prefix(size);
-    input_->content_bytes -= size;
-    return input_->content_bytes == 0;
-}
-
-// True when the content has ended, or is given up.
-bool Session::take_chunked(Service& service, core::SendQueue& output, std::string_view& source) {
-    const Limits& limits = service.limits();
-    for (;;) {
-        const ChunkedDecoder::Step step = input_->chunked.decode(source);
-        source.remove_prefix(step.taken);
-        if (step.outcome == ChunkedDecoder::Outcome::invalid) {
-            refuse(service, output, Status::bad_request, Reason::protocol_error);
-            return true;
-        }
-        input_->content_bytes += step.content.size();
-        const std::uint64_t known_bytes = input_->content_bytes + input_->chunked.announced_bytes();
-        if (buffered_ && known_bytes > limits.content_bytes_max) {
-            refuse(service, output, Status::content_too_large, Reason::protocol_error);
-            return true;
-        }
-        if (!buffered_ && known_bytes > limits.discard_bytes_max) {
-            refuse_to_persist();
-            return true;
-        }
-        if (buffered_) {
-            input_->content.append(step.content);
-        }
-        if (step.outcome != ChunkedDecoder::Outcome::content) {
-            return step.outcome == ChunkedDecoder::Outcome::complete;
-        }
-    }
-}
-
-void Session::finish_content(Service& service, core::SendQueue& output) {
-    new_message_ = true;
-    const Request request(input_->head, input_->head_bytes.data(), input_->framing, input_->content,
-                          input_->match.used_parameters());
-    dispatch(service, output, request, input_->match);
-    input_->head.clear();
-    input_->parser.start();
-    input_->content.clear();
+// The next answer is to a request of which no head could be made from these bytes. The refusal of a
+// HEAD, too, must not have content (RFC 9110 §9.3.2). Empty lines have been taken off before.
+void Session::forget_request(std::string_view bytes) noexcept {
+    head_only_ = bytes.starts_with("HEAD ");
+    old_version_ = false;
 }
 
 // ---- answers -----------------------------------------------------------------------------------

@@ -82,11 +82,7 @@ class Session {
         persistent_ = false;
         reason_ = core::Reason::server_close;
     }
-    /// The next answer is to a request of which no head is known.
-    void forget_request() noexcept {
-        head_only_ = false;
-        old_version_ = false;
-    }
+    void forget_request(std::string_view bytes) noexcept;
 
     void keep(Service& service, std::string_view bytes);
     void consume(std::string_view& fresh, std::size_t bytes) noexcept;
