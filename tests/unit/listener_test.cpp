@@ -217,6 +217,32 @@ TEST_F(ListenerTest, TakesAPortThatIsFreeAndSaysWhich) {
     EXPECT_EQ(::fcntl(socket.get(), F_GETFL) & O_NONBLOCK, 0);
 }
 
+TEST_F(ListenerTest, TheKernelKeepsLittleForAPeerThatDoesNotRead) {
+    auto listener = Listener::open(loopback(0), 1, 16);
+    ASSERT_TRUE(listener.has_value()) << listener.error().text();
+    const Descriptor socket(listener->take(0));
+    const Target target = Target::tcp(listener->address().port);
+    const Descriptor client = target.socket();
+    const int receive_buffer_bytes = 4096;
+    ASSERT_EQ(::setsockopt(client.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes,
+                           sizeof receive_buffer_bytes),
+              0);
+    ASSERT_TRUE(target.connect(client));
+    const Descriptor accepted(::accept(socket.get(), nullptr, nullptr));
+    ASSERT_GE(accepted.get(), 0);
+    const std::string bytes(64 * 1024, 'x');
+    std::size_t taken = 0;
+    for (ssize_t count = 0; count >= 0; taken += static_cast<std::size_t>(count)) {
+        count = ::send(accepted.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (count < 0) {
+            EXPECT_EQ(errno, EAGAIN);
+            break;
+        }
+        ASSERT_LT(taken, 512 * 1024U);
+    }
+    EXPECT_GE(taken, 64 * 1024U);
+}
+
 TEST_F(ListenerTest, TakesThePortThatWasAskedFor) {
     std::uint16_t port = 0;
     {
