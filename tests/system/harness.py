@@ -396,6 +396,16 @@ class Server:
         assert found is not None
         return int(found[1]) * 1024
 
+    def peak_resident_bytes(self) -> int:
+        """The most since the start, or since the peak was forgotten."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) * 1024
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
     def processor_ticks(self) -> int:
         """User and system time used so far, in clock ticks."""
         after_name = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
