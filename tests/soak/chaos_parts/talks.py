@@ -132,7 +132,7 @@ class Talk:
         if how >= 0.38:
             wire.half_close()
         wire.read_to_end(may_end=True)
-        return f"refused with {model.loose_statuses[-1]}" if model.closes else "ended"
+        return f"ended with {model.loose_statuses[-1]}" if model.closes else "ended"
 
     def judge_time(self, what: str, begin: float, limit: float) -> None:
         """A time-out has been met: not too early."""
