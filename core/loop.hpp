@@ -18,6 +18,7 @@
 
 #include "core/acceptor.hpp"
 #include "core/buffer_ring.hpp"
+#include "core/catch_up.hpp"
 #include "core/counters.hpp"
 #include "core/drain.hpp"
 #include "core/host.hpp"
@@ -90,21 +91,27 @@ class Loop final : public Host<typename ProtocolType::Session> {
     /// One turn. Public for tests that step the loop.
     void turn() {
         accept();
-        submitter_.submit_and_wait(wait_ms());
+        const std::uint64_t last_ms = now_ms_;
+        const auto wait = wait_ms();
+        submitter_.submit_and_wait(wait);
         now_ms_ = ring_.now_ms();
+        catch_up_.begin_turn(wait ? last_ms + *wait : TimerWheel::never, last_ms, now_ms_);
         protocol_.begin_turn(now_ms_);
         ++counters_.turns;
-        counters_.completions += ring_.drain([this](const Completion& completion) {
+        const unsigned completions = ring_.drain([this](const Completion& completion) {
             if (!submitter_.has_room()) {
                 return false;
             }
             take(completion);
             return true;
         });
-        wheel_.expire(now_ms_, [this](std::uint32_t slot) {
-            connections_.at(slot).timer_ms = TimerWheel::never;
-            due_.push_back(slot);
-        });
+        counters_.completions += completions;
+        if (catch_up_.may_judge(completions, now_ms_)) [[likely]] {
+            wheel_.expire(now_ms_, [this](std::uint32_t slot) {
+                connections_.at(slot).timer_ms = TimerWheel::never;
+                due_.push_back(slot);
+            });
+        }
         obey(drain_.on_time(now_ms_));
         make_room();
         run_queues();
@@ -202,7 +209,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     [[nodiscard]] std::optional<std::uint64_t> wait_ms() const {
         if (!due_.empty() || !starved_.empty() || !woken_.empty() || !sending_.empty() ||
-            sweep_ != sweep_done || came_to_rest_) {
+            sweep_ != sweep_done || came_to_rest_ || catch_up_.active()) {
             return 0;
         }
         if (drain_.state() == ServerState::stopped) {
@@ -687,6 +694,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
     Transmitter<RingType> transmitter_;
     Slab<Connection> connections_;
     TimerWheel wheel_;
+    CatchUp catch_up_;
     Drain drain_;
 
     // Work that is left for the end of the turn, or for the next one.

@@ -88,12 +88,12 @@ core::Result<std::uint32_t> decide_connections(const Options& options,
 
 struct Server::Parts {
     Options options;
-    Router router;
     std::vector<core::Listener> listeners;
     std::unique_ptr<core::Balance> balance;
     std::unique_ptr<core::Messenger> messenger;
     std::unique_ptr<core::PeerCounts> peers;
     std::vector<std::unique_ptr<Worker>> workers;
+    Router router;  // its handlers may hold responders, which refer to the workers
     std::atomic<bool> ready = false;
     std::unique_ptr<Server> admin;  // refers to this server, so it ends before
     bool started = false;
