@@ -377,9 +377,13 @@ class Loop final : public Host<typename ProtocolType::Session> {
     // The peer of a connection is counted as long as the connection lives. One too many is not
     // counted: its first request is refused, and it must come soon.
     void count_peer(std::uint32_t slot, Connection& connection) {
-        counted_peers_[slot] = ring_.peer(connection.descriptor);
-        if (counted_peers_[slot] && !options_.peers->add(*counted_peers_[slot])) {
-            counted_peers_[slot].reset();
+        const std::optional<std::uint64_t> peer = ring_.peer(connection.descriptor);
+        if (!peer) {
+            return;
+        }
+        if (options_.peers->add(*peer)) {
+            counted_peers_[slot] = peer;
+        } else {
             retire(slot, connection, Reason::connections_per_ip);
         }
     }
@@ -418,8 +422,10 @@ class Loop final : public Host<typename ProtocolType::Session> {
     void release(std::uint32_t slot, Connection& connection) {
         ++counters_.closed[static_cast<std::size_t>(connection.lifecycle.reason())];
         evicting_ -= connection.evicted ? 1 : 0;
-        if (options_.peers != nullptr && counted_peers_[slot]) {
-            options_.peers->remove(*std::exchange(counted_peers_[slot], std::nullopt));
+        if (options_.peers != nullptr) {
+            if (const auto peer = std::exchange(counted_peers_[slot], std::nullopt)) {
+                options_.peers->remove(*peer);
+            }
         }
         protocol_.close(connection.session);
         transmitter_.clear(connection.outlet);

@@ -201,7 +201,6 @@ def serving(limits: Limits) -> Iterator[list[Target]]:
             for make, arguments in ((Echoes, []), (Files, [str(root)])):
                 listen = ("127.0.0.1:0", f"unix:{directory}/{make.name}")
                 words = [*arguments, *limits.flags()]
-                words += accounts.flags(make.name, directory / f"{make.name}-admin")
                 server = Server(make.name, *words, listen=listen, environment=environment())
                 targets.append(make(server))
             yield targets

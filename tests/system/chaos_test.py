@@ -130,7 +130,7 @@ enduring_connections_open 0
 """
 
     def judge(self, old: str = "", new: str = "", connections: int = 5) -> str:
-        counts = accounts.parse(self.TEXT.replace(old, new))
+        counts = harness.parse_metrics(self.TEXT.replace(old, new))
         return "; ".join(accounts.judge_counts(counts, connections))
 
     def test_sum_of_closes(self) -> None:
@@ -138,7 +138,7 @@ enduring_connections_open 0
         self.assertIn("the clients made 4", self.judge(connections=4))
         self.assertIn("closed 6", self.judge('"drain"} 2', '"drain"} 3'))
         self.assertIn("2 connections were closed for no reason", self.judge("drain", "none"))
-        self.assertIn("accepted None", self.judge("accepted_total 5", ""))
+        self.assertIn("accepted None", self.judge("accepted_total 5", "elsewhere_total 5"))
 
 
 if __name__ == "__main__":

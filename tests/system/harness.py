@@ -108,7 +108,11 @@ class Client:
     """A connection that sends exactly what it is told and reads exactly what is framed."""
 
     def __init__(
-        self, address: Address, receive_buffer: int | None = None, timeout: float = 15
+        self,
+        address: Address,
+        receive_buffer: int | None = None,
+        timeout: float = 15,
+        source: str | None = None,
     ) -> None:
         family = socket.AF_UNIX
         if isinstance(address, tuple):
@@ -119,6 +123,8 @@ class Client:
             if receive_buffer is not None:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             self.socket.settimeout(scaled(timeout))
+            if source is not None:
+                self.socket.bind((source, 0))
             self.socket.connect(address)
             if family != socket.AF_UNIX:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -280,8 +286,24 @@ def parse_address(text: str) -> Address:
     return (url[1], int(url[3]), 0, 0) if url[1] else (url[2], int(url[3]))
 
 
+SAMPLE = re.compile(r'([a-z_]+)(?:\{reason="([a-z_]+)"\})? (\d+)')
+
+
+def parse_metrics(text: str) -> dict[str, int]:
+    """The samples by name, or by reason where they have one."""
+    samples = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            sample = SAMPLE.fullmatch(line)
+            if sample is None:
+                raise AssertionError(f"no line of a metric: {line!r}")
+            samples[sample[2] or sample[1]] = int(sample[3])
+    return samples
+
+
 class Server:
-    """A running program. It must end with the status that is expected and keep stderr empty."""
+    """A running program. It must end with the status that is expected and keep stderr empty, and
+    every connection that it closed must have been counted under one reason."""
 
     def __init__(
         self,
@@ -293,6 +315,10 @@ class Server:
         user: int | None = None,
     ) -> None:
         addresses = [argument for text in listen for argument in ("--listen", text)]
+        self._directory = tempfile.TemporaryDirectory(prefix="ed-")
+        os.chmod(self._directory.name, 0o777)  # for programs of another user
+        self.admin_address: Address = self._directory.name + "/admin"
+        addresses += ["--admin", f"unix:{self.admin_address}"]
         self._errors = tempfile.TemporaryFile()
 
         def restrict() -> None:
@@ -365,6 +391,7 @@ class Server:
         if self._errors.closed:
             return
         if self.is_running():
+            self.check_counts()
             self.terminate()
         status = self.wait() if self.process.returncode is None else self.process.returncode
         errors = self.errors()
@@ -374,14 +401,46 @@ class Server:
                 f"exit status {status}, expected {self.expected_status}; stderr: {errors}"
             )
 
+    def ask_admin(self, target: str) -> Response:
+        with Client(self.admin_address) as client:
+            return client.exchange(get(target, "Connection: close"))
+
+    def metrics(self) -> dict[str, int]:
+        """What /metrics says, by name; for closed connections by reason."""
+        response = self.ask_admin("/metrics")
+        assert response.status == 200
+        return parse_metrics(response.body.decode())
+
+    def closed(self, reason: str) -> int:
+        """Connections that ended for this reason so far."""
+        return self.metrics()[reason]
+
+    def check_counts(self) -> None:
+        """All clients have gone: so have their connections, each for one reason. A server that is
+        ending already cannot be asked, and judges that itself."""
+        try:
+            wait_until(
+                lambda: self.metrics()["enduring_connections_open"] == 0,
+                "the server closes the connections of clients that have gone",
+            )
+            metrics = self.metrics()
+        except (OSError, ProtocolError):
+            wait_until(lambda: not self.is_running(), "a server that cannot be asked ends")
+            return
+        closed = sum(count for name, count in metrics.items() if not name.startswith("enduring_"))
+        if closed != metrics["enduring_connections_accepted_total"]:
+            raise AssertionError(f"closes do not add up: {metrics}")
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
+        self._directory.cleanup()
         if self.process.stdout is not None:
             self.process.stdout.close()
 
     def _close_pipes(self) -> None:
         self._errors.close()
+        self._directory.cleanup()
         if self.process.stdout is not None:
             self.process.stdout.close()
 
@@ -448,6 +507,11 @@ class SystemTest(unittest.TestCase):
         elapsed = time.monotonic() - since
         self.assertGreaterEqual(elapsed, least - CLOCK_SLACK)
         self.assertLess(elapsed, most)
+
+    def assert_closed(self, server: Server, reason: str, count: int = 1) -> None:
+        """So many connections have ended for this reason, or do in a moment."""
+        wait_until(lambda: server.closed(reason) >= count, f"{count} closed for {reason}")
+        self.assertEqual(server.closed(reason), count, server.metrics())
 
     def assert_serves(self, server: Server) -> None:
         """A new client is answered."""

@@ -10,7 +10,7 @@ import threading
 import time
 
 import harness
-from harness import BIN, Client, ProtocolError, Server, SystemTest, get, milliseconds, post, scaled
+from harness import BIN, CLOCK_SLACK, Client, ProtocolError, Server, SystemTest, get, milliseconds, post, scaled
 
 SHORT = scaled(0.4)  # seconds of a limit that is waited for
 LONG = scaled(0.9)  # ... within which several things happen
@@ -18,6 +18,8 @@ FAR = 60.0  # ... that must not be reached
 BUSY = scaled(5)  # seconds that a busy machine may add to what is measured
 LARGE = 24 << 20  # bytes: more than the buffers of both sockets hold
 HEAD_BEGUN = b"GET / HTTP/1.1\r\nHost: loc"
+HEAD_ENDED = b"alhost\r\n\r\n"
+ASK = get("*", method="OPTIONS")  # what is answered without a file
 
 
 def flags(**limits: float) -> list[str]:
@@ -45,6 +47,8 @@ class Timeouts(SystemTest):
             self.assertEqual(client.exchange(get()).status, 200)
         client.expect_end()
         self.assert_took(begin, LONG, LONG + BUSY)
+        client.close()
+        self.assert_closed(server, "keepalive_timeout")
 
     def test_keepalive_timeout_begins_after_the_response(self) -> None:
         """A response that takes longer than the time is no idle time."""
@@ -57,6 +61,8 @@ class Timeouts(SystemTest):
         self.assertEqual(client.read_response().body, content)
         self.assertEqual(client.exchange(get("/none")).status, 404)
         client.expect_end()
+        client.close()
+        self.assert_closed(server, "keepalive_timeout")
 
     def test_header_timeout_without_a_byte(self) -> None:
         server = self.serve("hello", *flags(header_timeout=SHORT, keepalive_timeout=FAR))
@@ -64,6 +70,8 @@ class Timeouts(SystemTest):
         client = self.connect(server)
         client.expect_end()
         self.assert_took(begin, SHORT, SHORT + BUSY)
+        client.close()
+        self.assert_closed(server, "header_timeout")
 
     def test_header_timeout_runs_from_the_accept(self) -> None:
         """Bytes that come late do not extend it."""
@@ -75,6 +83,8 @@ class Timeouts(SystemTest):
         client.send(b"G")
         self.check_request_timeout(client)
         self.assert_took(begin, limit, limit * 1.55)
+        client.close()
+        self.assert_closed(server, "header_timeout")
 
     def test_header_timeout_is_not_extended(self) -> None:
         """Bytes that come one by one do not extend it."""
@@ -87,6 +97,8 @@ class Timeouts(SystemTest):
                 break
         self.check_request_timeout(client)
         self.assert_took(begin, SHORT, SHORT + BUSY)
+        client.close()
+        self.assert_closed(server, "header_timeout")
 
     def test_header_timeout_of_a_later_request(self) -> None:
         """It runs from the head's first byte; idle time before does not count."""
@@ -100,6 +112,8 @@ class Timeouts(SystemTest):
         self.assertEqual(client.read_response().status, 200)
         self.check_request_timeout(client)
         self.assert_took(begin, SHORT, SHORT + BUSY)
+        client.close()
+        self.assert_closed(server, "header_timeout")
 
     def test_body_timeout(self) -> None:
         """The longest gap between two pieces, not the time in all."""
@@ -114,6 +128,8 @@ class Timeouts(SystemTest):
         client.send(b"5")
         self.check_request_timeout(client)
         self.assert_took(begin, LONG, LONG + BUSY)
+        client.close()
+        self.assert_closed(server, "body_timeout")
 
     def test_body_timeout_of_chunks(self) -> None:
         server = self.serve("conformance", *flags(body_timeout=SHORT))
@@ -123,6 +139,8 @@ class Timeouts(SystemTest):
         client.send(get("/", "Transfer-Encoding: chunked", method="POST") + b"5\r\nhel")
         self.check_request_timeout(client)
         self.assert_took(begin, SHORT, SHORT + BUSY)
+        client.close()
+        self.assert_closed(server, "body_timeout")
 
     def test_limits_that_are_off(self) -> None:
         off = flags(keepalive_timeout=0, header_timeout=0, body_timeout=0, write_timeout=0)
@@ -159,6 +177,7 @@ class WriteTimeout(SystemTest):
         self.wait_reset(client, begin, SHORT)
         self.check_broken(client)
         harness.wait_until(lambda: server.descriptors() == before, "descriptors come back")
+        self.assert_closed(server, "write_timeout")
 
     def test_content_in_memory(self) -> None:
         server = self.serve("conformance", "--max-body", "1g", *flags(write_timeout=SHORT))
@@ -166,6 +185,7 @@ class WriteTimeout(SystemTest):
         client.send(post(harness.patterned(LARGE)))
         self.wait_reset(client, time.monotonic(), 0)
         self.check_broken(client)
+        self.assert_closed(server, "write_timeout")
 
     def test_last_response(self) -> None:
         """Also after the last response was queued."""
@@ -177,6 +197,7 @@ class WriteTimeout(SystemTest):
         client.send(get("/large", "Connection: close"))
         self.wait_reset(client, begin, SHORT)
         self.check_broken(client)
+        self.assert_closed(server, "client_close")  # decided before
 
     def read_steadily(self, client: Client, expected: bytes) -> None:
         """Takes longer than the limit in all, but not between two reads."""
@@ -217,6 +238,7 @@ class Lingering(SystemTest):
         self.assertEqual(server.descriptors(), before + 1)
         harness.wait_until(lambda: server.descriptors() == before, "the server closes")
         self.assert_took(begin, SHORT / 2, SHORT + BUSY)
+        self.assert_closed(server, "client_close")
 
     def test_client_that_closes(self) -> None:
         server = self.serve("hello", *flags(linger_timeout=FAR, linger_max=FAR))
@@ -236,6 +258,7 @@ class Lingering(SystemTest):
             client.send(b"x")
             time.sleep(0.005)
         self.assert_took(begin, LONG, LONG + BUSY)
+        self.assert_closed(server, "client_close")
 
     def test_lingering_may_be_off(self) -> None:
         server = self.serve("hello", *flags(linger_timeout=0))
@@ -244,6 +267,7 @@ class Lingering(SystemTest):
         client.exchange(get("/", "Connection: close"))
         client.expect_end()
         harness.wait_until(lambda: server.descriptors() == before, "the server closes")
+        self.assert_closed(server, "client_close")
 
 
 class Requests(SystemTest):
@@ -257,6 +281,8 @@ class Requests(SystemTest):
         client = self.connect(server)
         self.assertEqual([client.exchange(get()).closes for _ in range(3)], [False, False, True])
         client.expect_end()
+        client.close()
+        self.assert_closed(server, "keepalive_requests", 2)
 
     def test_one_request(self) -> None:
         server = self.serve("hello", "--keepalive-requests", "1")
@@ -279,7 +305,7 @@ class Admission(SystemTest):
             client.send(get())
         for _ in range(20):
             for client in served:
-                client.exchange(b"alhost\r\n\r\n" + HEAD_BEGUN)
+                client.exchange(HEAD_ENDED + HEAD_BEGUN)
         for client in waiting:
             self.assertFalse(client.wait_readable(0.05))
         for leaving, client in zip(served, waiting):
@@ -295,52 +321,71 @@ class Admission(SystemTest):
             self.assertTrue(client.read_response().closes)
             client.close()
 
+    # Each client that reads a large file slowly takes two descriptors: with enough of them there are
+    # none left long before there are as many connections as may be.
+    DESCRIPTORS = 128
+
+    def serve_until_short_of_descriptors(self, left: int) -> tuple[Server, list[Client], bytes]:
+        directory = self.make_directory()
+        content = self.make_file(directory, "large", 8 << 20)
+        server = self.serve("enduring", directory, "--workers", "1", *flags(header_timeout=FAR),
+                            descriptors=self.DESCRIPTORS)
+        self.assert_serves(server)
+        harness.wait_until(lambda: server.metrics()["enduring_connections_open"] == 0, "at rest")
+        readers = []
+        while server.descriptors() + 2 + left <= self.DESCRIPTORS:
+            client = self.connect(server, receive_buffer=64 * 1024)
+            client.send(get("/large", "Connection: close"))
+            self.assertEqual(client.read_head()[0], 200)
+            readers.append(client)
+        if server.descriptors() + left < self.DESCRIPTORS:
+            before = server.descriptors()
+            self.connect(server).send(HEAD_BEGUN)
+            harness.wait_until(lambda: server.descriptors() > before, "a connection is accepted")
+        return server, readers, content
+
     def test_too_few_descriptors(self) -> None:
         """Those who are there are served, and all others after them."""
-        server, served = self.serve_with_fewer_descriptors(32, 24)
+        server, readers, content = self.serve_until_short_of_descriptors(0)
         waiting = [self.connect(server) for _ in range(100)]
         for client in waiting:
-            client.send(get("/", "Connection: close"))
-        served.pop().close()
-        for _ in range(50):
-            for client in served:
-                self.assertEqual(client.exchange(get()).status, 200)
-        self.assertFalse(any(client.wait_readable(0) for client in waiting))
-        for client in served[4:]:
+            client.send(get("*", "Connection: close", method="OPTIONS"))
+        self.assertFalse(any(client.wait_readable(0.01) for client in waiting[:20]))
+        for client in readers[:4]:
+            self.assertTrue(client.read_exactly(len(content)) == content, "other bytes")
             client.close()
-        for client in waiting:
-            self.assertEqual(client.read_response().status, 200)
+        for i, client in enumerate(waiting):
+            self.assertEqual(client.read_response().status, 204, f"client {i}")
             client.close()
-        for client in served[:4]:
-            self.assertEqual(client.exchange(get()).status, 200)
+        for client in readers[4:]:
+            self.assertTrue(client.read_exactly(len(content)) == content, "other bytes")
 
     def test_no_descriptor_at_all(self) -> None:
-        """Nobody leaves, and then someone else makes room."""
-        server, served = self.serve_with_fewer_descriptors(2, 1)
+        """Nobody leaves, and nothing is done until somebody does."""
+        server, readers, _ = self.serve_until_short_of_descriptors(0)
         waiting = self.connect(server)
-        waiting.send(get())
-        served.pop().close()
+        waiting.send(ASK)
         ticks = server.processor_ticks()
-        self.assertFalse(waiting.wait_readable(SHORT))
-        self.assertEqual(served[0].exchange(get()).status, 200)
+        self.assertFalse(waiting.wait_readable(LONG))
         self.assertLess(server.processor_ticks() - ticks, 10, "the server spins")
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (4096, 4096))
-        self.assertEqual(waiting.read_response().status, 200)
+        readers[0].close()
+        self.assertEqual(waiting.read_response().status, 204)
+        self.assertEqual(server.closed("evicted"), 0)
 
-    def serve_with_fewer_descriptors(self, count: int, fewer: int) -> tuple[Server, list[Client]]:
-        """A server with so many clients, which afterwards may have that many descriptors less.
-
-        An accept that is armed keeps the limit that it began with. Here none is: all connections
-        that may be are there.
-        """
-        arguments = ("--workers", "1", "--max-connections", str(count))
-        server = self.serve("hello", *arguments, *flags(header_timeout=FAR))
-        served = [self.connect(server) for _ in range(count)]
-        for client in served:
-            client.exchange(get())
-        limit = server.descriptors() - fewer
-        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (limit, 4096))
-        return server, served
+    def test_no_descriptor_but_idle_connections(self) -> None:
+        """Those that have been idle for longest give theirs: one to the newcomer, and one so that
+        the kernel, which takes a descriptor before it waits for a connection, can wait again."""
+        server, _, _ = self.serve_until_short_of_descriptors(3)
+        idle = [self.connect(server) for _ in range(3)]
+        for client in idle:
+            self.assertEqual(client.exchange(ASK).status, 204)
+            time.sleep(CLOCK_SLACK)
+        newcomer = self.connect(server)
+        self.assertEqual(newcomer.exchange(ASK).status, 204)
+        for client in idle[:2]:
+            client.expect_end()
+        self.assertEqual(idle[2].exchange(ASK).status, 204)
+        self.assertEqual(newcomer.exchange(ASK).status, 204)
 
     def test_low_limit_from_the_start(self) -> None:
         """With 128 descriptors 200 clients are served, though not at once."""

@@ -375,6 +375,28 @@ TEST(Server, AnAnswerThatDoesNotComeIs503) {
     expect_all_back(outcome);
 }
 
+TEST(Server, ADrainEndsWhatIsIdleAndCutsWhatTakesTooLong) {
+    Options options = options_for(1);
+    options.drain_timeout_ms = 300;
+    auto server = Server::create(options, greeting());
+    ASSERT_TRUE(server) << server.error().text();
+    ASSERT_TRUE((*server)->start());
+    const std::uint16_t port = (*server)->addresses().front().port;
+    const Client idle(port);
+    idle.send(get);
+    ASSERT_PRED_FORMAT2(testing::IsSubstring, "200 OK", idle.read_to("hello"));
+    const Client begun(port);
+    begun.send(std::string(get) + "GET / HTTP/1.1\r\n");
+    ASSERT_PRED_FORMAT2(testing::IsSubstring, "200 OK", begun.read_to("hello"));
+    (*server)->drain();
+    EXPECT_EQ(idle.read_to("never"), "[end]");
+    const Server::Outcome outcome = (*server)->wait();
+    EXPECT_EQ(outcome.aborted, 1U);
+    EXPECT_EQ(closed(outcome.counters, core::Reason::drain), 1U);
+    EXPECT_EQ(closed(outcome.counters, core::Reason::aborted), 1U);
+    expect_all_back(outcome);
+}
+
 // ---- the admin listener ------------------------------------------------------------------------
 
 TEST(ServerAdmin, TellsWhatItCountsAndWhetherItIsReady) {

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import mmap
-import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness import BIN, Client, Server, get, wait_until
-
-SAMPLE = re.compile(r'enduring_connections_(\w+?)(?:_total)?(?:\{reason="(\w+)"\})? (\d+)')
+from harness import Server, wait_until
 
 
 def sanitizers(program: Path) -> str:
@@ -20,29 +16,10 @@ def sanitizers(program: Path) -> str:
         return ", ".join(name for symbol, name in names.items() if octets.find(symbol) >= 0)
 
 
-def has_admin(program: str) -> bool:
-    shown = subprocess.run([BIN / program, "--help"], capture_output=True, text=True, check=True)
-    return "--admin" in shown.stdout
-
-
-def flags(program: str, path: Path) -> list[str]:
-    """To have the metrics at this path, if the program has them."""
-    return ["--admin", f"unix:{path}"] if has_admin(program) else []
-
-
-def parse(text: str) -> dict[str, dict[str, int]]:
-    """Of the connections: counts by name, and by reason, which is empty where there is none."""
-    counts: dict[str, dict[str, int]] = {}
-    for line in text.splitlines():
-        if sample := SAMPLE.fullmatch(line):
-            counts.setdefault(sample[1], {})[sample[2] or ""] = int(sample[3])
-    return counts
-
-
-def judge_counts(counts: dict[str, dict[str, int]], connections: int) -> Iterator[str]:
-    """What is wrong with them, all connections being gone."""
-    closed = counts.get("closed", {})
-    accepted = counts.get("accepted", {}).get("")
+def judge_counts(counts: dict[str, int], connections: int) -> Iterator[str]:
+    """What is wrong with the metrics, all connections being gone."""
+    closed = {name: count for name, count in counts.items() if not name.startswith("enduring_")}
+    accepted = counts.get("enduring_connections_accepted_total")
     if accepted != connections:
         yield f"accepted {accepted} connections, the clients made {connections}"
     if sum(closed.values()) != accepted:
@@ -52,21 +29,11 @@ def judge_counts(counts: dict[str, dict[str, int]], connections: int) -> Iterato
 
 
 def judge(program: str, server: Server, connections: int) -> Iterator[str]:
-    if not has_admin(program):
-        print(f"{program}: reasons of closes not judged: the program has no --admin")
-        return
-    path = server.process.args[server.process.args.index("--admin") + 1]  # type: ignore[index]
-
-    def read() -> dict[str, dict[str, int]]:
-        with Client(path.removeprefix("unix:")) as client:
-            response = client.exchange(get("/metrics", "Connection: close"))
-        if response.status != 200:
-            raise AssertionError(f"GET /metrics: {response.status}")
-        return parse(response.body.decode())
-
-    wait_until(lambda: read().get("open", {}).get("") == 0, "no connection is open any more")
-    counts = read()
-    for reason, count in sorted(counts.get("closed", {}).items()):
-        if count:
-            print(f"{count:9}  {program:12} closed: {reason}")
+    wait_until(
+        lambda: server.metrics()["enduring_connections_open"] == 0, "no connection is open any more"
+    )
+    counts = server.metrics()
+    for name, count in sorted(counts.items()):
+        if count and not name.startswith("enduring_"):
+            print(f"{count:9}  {program:12} closed: {name}")
     yield from judge_counts(counts, connections)
