@@ -138,8 +138,9 @@ class Acceptor {
         return neighbours_.ring_descriptors.size() > 1;
     }
 
-    /// For an accepted connection that finds no slot: it waits here, as it would in the backlog.
-    /// Only connections that other workers handed over at the same moment come to this.
+    /// For an accepted connection that finds no slot: it waits here, as it would in the backlog,
+    /// until another one has made room. A few are taken in on purpose while the worker is full, and
+    /// other workers may have handed over some at the same moment.
     void park(int descriptor) { parked_.push_back(descriptor); }
     [[nodiscard]] std::size_t parked() const noexcept { return parked_.size(); }
     /// The next parked connection, or -1.

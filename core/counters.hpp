@@ -32,7 +32,6 @@ class Counter {
 };
 
 /// A copy is made number by number: while the worker runs, they may be a moment apart.
-
 struct Counters {
     Counter accepted;
     Counter handed_over;

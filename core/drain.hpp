@@ -11,7 +11,7 @@ namespace enduring::core {
 
 enum class ServerState : std::uint8_t {
     serving,   ///< accepting
-    full,      ///< no room, or no descriptors: accepting is paused
+    full,      ///< no room, or no descriptors: accepting as before is paused
     draining,  ///< accepting has ended; exchanges that run are finished
     stopped,   ///< no connection is left
 };

@@ -126,7 +126,7 @@ Actions Lifecycle::step(const Event& event, std::uint64_t now_ms, const TimeLimi
             break;
         case Event::Kind::evict:
             ENDURING_CHECK(evictable(), "a connection was evicted in the middle of something");
-            give_reason(Reason::evicted);
+            give_reason(surplus() ? retire_reason_ : Reason::evicted);
             move(Trigger::evicted, now_ms, limits);
             break;
         case Event::Kind::abort:
@@ -162,11 +162,20 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
         give_reason(retire_reason_);
         phase_ = next_phase(phase_, Trigger::retired);
     }
-    // A phase's time begins when the phase begins, with two exceptions: the head that opens a
-    // connection is timed from the accept, and each piece of a content begins its time anew.
+    // A phase's time begins when the phase begins, with some exceptions: the head that opens a
+    // connection is timed from the accept; each piece of a content begins its time anew; and empty
+    // lines, of which a client can send any number in pieces, begin nothing anew.
     const bool continues = phase_ == before && !progress.new_message;
     const bool first_head =
         phase_ == Phase::head && before == Phase::opening && !progress.new_message;
+    const bool after_empty_lines =
+        !progress.new_message &&
+        ((phase_ == Phase::idle && (before == Phase::opening || before == Phase::head)) ||
+         (phase_ == Phase::head && before == Phase::idle && awaits_message_));
+    if (after_empty_lines) {
+        awaits_message_ = true;
+        return;
+    }
     if (continues && phase_ == Phase::content) {
         if (limits.body_bytes_per_s_min != 0) {
             content_rate_.add(event.amount, limits.body_bytes_per_s_min,
@@ -181,6 +190,7 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
 // Sets the read side's deadline for the phase that has just begun.
 void Lifecycle::enter(std::uint64_t now_ms, const TimeLimits& limits) {
     phase_begin_ms_ = now_ms;
+    awaits_message_ = false;
     if (!is_open()) {
         age_deadline_ms_ = never;
     }
@@ -227,19 +237,21 @@ void Lifecycle::break_off(Reason reason, bool reset, std::uint64_t now_ms,
 }
 
 void Lifecycle::retire(Reason reason, std::uint64_t now_ms, const TimeLimits& limits) {
-    retire_reason_ = reason;
+    retire_reason_ = retire_reason_ == Reason::none ? reason : retire_reason_;
     if (phase_ == Phase::idle) {
-        give_reason(reason);
+        give_reason(retire_reason_);
     } else if (phase_ == Phase::opening) {
         // Its first request may be on the way; but who stays silent cannot delay the end.
-        read_deadline_ms_ = std::min(read_deadline_ms_, now_ms + limits.linger_timeout_ms);
+        read_deadline_ms_ = std::min(read_deadline_ms_, now_ms + limits.last_call_ms);
     }
     move(Trigger::retired, now_ms, limits);
 }
 
 void Lifecycle::begin_output(std::uint64_t now_ms, const TimeLimits& limits) {
     output_waiting_ = true;
-    write_rate_.begin(now_ms);
+    if (limits.write_bytes_per_s_min != 0) {
+        write_rate_.begin(now_ms);
+    }
     set_write_deadline(now_ms, limits);
 }
 

@@ -46,6 +46,8 @@ struct TimeLimits {
     std::uint64_t connection_max_age_ms = 3'600'000;
     std::uint64_t body_bytes_per_s_min = 240;
     std::uint64_t write_bytes_per_s_min = 0;
+    /// Who is retired before it has said anything must do so within this time.
+    std::uint64_t last_call_ms = 2'000;
     /// Rates are averages since the content or the output began; before this time they are not
     /// judged.
     std::uint64_t rate_grace_ms = 5'000;
@@ -179,13 +181,19 @@ class Lifecycle {
         return (phase_ >= Phase::head && phase_ <= Phase::stalled) ||
                (phase_ <= Phase::flushing && (output_waiting_ || sending_));
     }
-    /// Nothing would be lost if it ended now: it is idle, or its last response has gone.
+    /// Nothing would be lost if it ended now: it is idle and its last response has gone, or it will
+    /// be refused whatever it asks.
     [[nodiscard]] bool evictable() const noexcept {
-        return (phase_ == Phase::idle && !output_waiting_ && !sending_) ||
-               phase_ == Phase::lingering;
+        return (phase_ == Phase::idle && !output_waiting_ && !sending_) || surplus();
+    }
+    /// For evictable ones: since when. Who will be refused anyway comes before all others.
+    [[nodiscard]] std::uint64_t quiet_since_ms() const noexcept {
+        return surplus() ? 0 : phase_begin_ms_;
     }
     /// When the phase began; for idle: when the last response had gone.
     [[nodiscard]] std::uint64_t phase_begin_ms() const noexcept { return phase_begin_ms_; }
+    /// No message has come since the read side's deadline was set, only empty lines.
+    [[nodiscard]] bool awaits_message() const noexcept { return awaits_message_; }
     /// An operation of this kind is in the kernel, or about to be submitted.
     [[nodiscard]] bool receiving() const noexcept { return receiving_; }
     [[nodiscard]] bool sending() const noexcept { return sending_; }
@@ -201,6 +209,9 @@ class Lifecycle {
     [[nodiscard]] bool input_held() const noexcept { return hold_input_; }
 
   private:
+    [[nodiscard]] bool surplus() const noexcept {
+        return phase_ == Phase::opening && retire_reason_ == Reason::connections_per_ip;
+    }
     void move(Trigger trigger, std::uint64_t now_ms, const TimeLimits& limits);
     void enter(std::uint64_t now_ms, const TimeLimits& limits);
     void retire(Reason reason, std::uint64_t now_ms, const TimeLimits& limits);
@@ -236,6 +247,7 @@ class Lifecycle {
     bool send_cancelled_ : 1 = false;
     bool reset_ : 1 = false;
     bool timing_out_ : 1 = false;
+    bool awaits_message_ : 1 = false;
 };
 
 }  // namespace enduring::core

@@ -153,11 +153,11 @@ class Loop final : public Host<typename ProtocolType::Session> {
         /// left alone when a deadline only moves away, so most requests do not touch the wheel.
         std::uint64_t timer_ms = TimerWheel::never;
         int descriptor = -1;
-        bool send_queued = false;   // the output operation waits for the end of the turn
-        bool send_revoked = false;  // ... and has been cancelled before it began
-        bool awaits_chunk = false;  // ... or waits for a chunk
-        bool was_held = false;      // the receive was cancelled once: now one at a time
-        bool evicted = false;       // it ends because another one waits for its place
+        bool send_queued : 1 = false;  // the output operation waits for the end of the turn
+        bool send_revoked = false;     // ... and has been cancelled before it began
+        bool awaits_chunk = false;     // ... or waits for a chunk
+        bool was_held : 1 = false;     // the receive was cancelled once: now one at a time
+        bool evicted : 1 = false;      // it ends because another one waits for its place
         Session session;
     };
 
@@ -297,9 +297,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
                 break;
             case Outcome::scarcity:
                 obey(drain_.on_scarcity(now_ms_));
-                if (evicting_ == 0) {
-                    evict();  // its descriptor will do
-                }
+                free_descriptor(-completion.result);
                 break;
             case Outcome::nothing:
                 break;
@@ -346,13 +344,25 @@ class Loop final : public Host<typename ProtocolType::Session> {
         }
     }
 
+    // What a quiet connection holds may do for a new one. Not more often than accepting is tried
+    // again: if it does not help, others need not suffer as well.
+    void free_descriptor(int error) {
+        const bool may_help =
+            error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+        if (may_help && drain_.state() == ServerState::full && evicting_ == 0 &&
+            now_ms_ >= next_sacrifice_ms_) {
+            next_sacrifice_ms_ = now_ms_ + Drain::scarcity_retry_ms;
+            evict();
+        }
+    }
+
     // Ends the connection that has been quiet for longest; false if none is.
     bool evict() {
         for (bool searched = false; submitter_.has_room(); searched = true) {
             while (const auto entry = quiet_.take()) {
                 Connection* connection = connections_.find(entry->slot, entry->generation);
                 if (connection != nullptr && connection->lifecycle.evictable() &&
-                    connection->lifecycle.phase_begin_ms() == entry->since_ms) {
+                    connection->lifecycle.quiet_since_ms() == entry->since_ms) {
                     connection->evicted = true;
                     ++evicting_;
                     step(entry->slot, *connection, events::evict());
@@ -365,7 +375,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
             quiet_.search([this](const auto& add) {
                 for (std::uint32_t slot = 0; slot < connections_.touched(); ++slot) {
                     if (connections_.is_live(slot) && connections_.at(slot).lifecycle.evictable()) {
-                        add(QuietOrder::Entry{connections_.at(slot).lifecycle.phase_begin_ms(),
+                        add(QuietOrder::Entry{connections_.at(slot).lifecycle.quiet_since_ms(),
                                               slot, connections_.generation(slot)});
                     }
                 }
@@ -715,6 +725,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     // Room for new connections.
     QuietOrder quiet_;
+    std::uint64_t next_sacrifice_ms_ = 0;  // when one may be ended for its descriptor
     std::uint32_t evicting_ = 0;  // connections that have been evicted and are not released yet
     bool none_quiet_ = false;     // connections wait for a slot, and no other can make room
     bool came_to_rest_ = false;   // ... but one has become quiet since

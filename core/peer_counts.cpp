@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include <bit>
+#include <cerrno>
 #include <cstring>
 
 #include "core/check.hpp"
@@ -24,6 +25,12 @@ constexpr std::uint64_t mix(std::uint64_t bits) noexcept {
 }
 
 }  // namespace
+
+bool can_tell_peers() noexcept {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    return ::getpeername(-1, reinterpret_cast<sockaddr*>(&address), &size) != 0 && errno == EBADF;
+}
 
 std::optional<std::uint64_t> peer_of(const sockaddr_storage& address) noexcept {
     if (address.ss_family == AF_INET) {
@@ -110,6 +117,7 @@ void PeerCounts::decrement(const Place& place) noexcept {
             if (place.bucket[i].compare_exchange_weak(cell, cell - 1)) {
                 return;
             }
+            break;  // it has changed: what was seen of the others may not be true either
         }
         ENDURING_CHECK(found, "a connection has gone that was not counted");
     }

@@ -12,12 +12,16 @@
 
 namespace enduring::core {
 
+/// Whether the system tells who a peer is: a seccomp profile may forbid the call that asks.
+[[nodiscard]] bool can_tell_peers() noexcept;
+
 /// What counts as one peer: an IPv4 address, or the 64 bits that an IPv6 network has (who has one
 /// address of it has them all). Nothing for other families.
 [[nodiscard]] std::optional<std::uint64_t> peer_of(const sockaddr_storage& address) noexcept;
 
-/// Thread-safe. Never counts less than there are, so the limit holds exactly; two peers are taken
-/// for one with a probability of one in 2^36, and the seed keeps anybody from choosing them.
+/// Thread-safe. Of a peer never more are admitted than the limit; of two that come for the last
+/// place at the same moment both may be refused. Two peers are taken for one with a probability of
+/// one in 2^35, and the seed keeps anybody from choosing them.
 class PeerCounts {
   public:
     /// connections_max: of all peers together; limit: of one.
@@ -35,7 +39,7 @@ class PeerCounts {
     // taken a free cell for it at the same moment.
     using Cell = std::atomic<std::uint64_t>;
     static constexpr std::size_t bucket_cells = 16;
-    static constexpr unsigned count_bits = 24;
+    static constexpr unsigned count_bits = 25;
     static constexpr std::uint64_t count_mask = (std::uint64_t{1} << count_bits) - 1;
 
     struct Place {

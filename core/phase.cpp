@@ -18,6 +18,7 @@ constexpr std::array transitions{
     Transition{Phase::opening, Trigger::need_nothing, Phase::flushing},
     Transition{Phase::opening, Trigger::quiet, Phase::flushing},
     Transition{Phase::opening, Trigger::retired, Phase::opening},
+    Transition{Phase::opening, Trigger::evicted, Phase::joining},
     Transition{Phase::opening, Trigger::broken, Phase::joining},
 
     Transition{Phase::idle, Trigger::need_request, Phase::idle},
@@ -74,7 +75,6 @@ constexpr std::array transitions{
 
     Transition{Phase::lingering, Trigger::quiet, Phase::joining},
     Transition{Phase::lingering, Trigger::retired, Phase::lingering},
-    Transition{Phase::lingering, Trigger::evicted, Phase::joining},
     Transition{Phase::lingering, Trigger::broken, Phase::joining},
 
     Transition{Phase::joining, Trigger::retired, Phase::joining},

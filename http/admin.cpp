@@ -17,6 +17,9 @@ Options admin_options(const core::Address& address) {
     options.receive_buffers = 16;
     options.ring_entries = 64;
     options.connections_max = 16;
+    // Who says nothing must not keep those away who ask.
+    options.times.header_timeout_ms = 2'000;
+    options.times.keepalive_timeout_ms = 15'000;
     options.drain_timeout_ms = 1'000;
     return options;
 }

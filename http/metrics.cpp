@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 
@@ -38,8 +39,10 @@ std::string metrics_text(const core::Counters& counters) {
                        core::name_of(reason), value);
     }
     add_description(text, "connections_open", "gauge", "Connections that have a slot now");
+    // The numbers are a moment apart: more may have been closed than were accepted just before.
+    const std::uint64_t closed = counters.closed_total();
     fmt::format_to(std::back_inserter(text), "enduring_connections_open {}\n",
-                   counters.accepted - counters.closed_total());
+                   std::max<std::uint64_t>(counters.accepted, closed) - closed);
     return text;
 }
 

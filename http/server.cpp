@@ -178,6 +178,11 @@ core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Rout
         parts.admin = std::move(*admin);
     }
     if (options.connections_per_ip_max != 0) {
+        if (!core::can_tell_peers()) {
+            return core::fail(
+                "--max-connections-per-ip needs the system call getpeername, which is blocked",
+                "allow it in the container's seccomp profile (scripts/deploy/seccomp.json does)");
+        }
         parts.peers = std::make_unique<core::PeerCounts>(
             *connections, options.connections_per_ip_max, random_seed());
     }

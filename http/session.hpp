@@ -28,7 +28,9 @@ class Session {
     core::Progress resume(Service& service, core::SendQueue& output);
     core::Progress finish_input(Service& service, core::SendQueue& output);
     core::Progress time_out(Service& service, core::SendQueue& output);
-    void retire(core::Reason reason) noexcept { retire_reason_ = reason; }
+    void retire(core::Reason reason) noexcept {
+        retire_reason_ = retire_reason_ == core::Reason::none ? reason : retire_reason_;
+    }
     void close(Service& service);
 
     /// The number-th request of this connection waits for its answer.

@@ -49,6 +49,7 @@ struct World {
     bool peer_broke = false;  // ... or by the peer
     bool evicted = false;     // ended for another one, when nothing was owed
     bool aged = false;        // the session has been told that the connection is old
+    bool surplus = false;     // retired since its address has too many connections
     Descriptor descriptor = Descriptor::open;
     Debt debt = Debt::none;
     std::uint64_t linger_end_ms = never;
@@ -169,6 +170,7 @@ std::vector<Move> moves_of(const State& state, Rates rates) {
     moves.push_back({.event = events::abort()});
     if (!world.retired) {
         moves.push_back({.event = events::retire(Reason::drain)});
+        moves.push_back({.event = events::retire(Reason::connections_per_ip)});
     }
     if (machine.evictable()) {
         moves.push_back({.event = events::evict()});
@@ -268,6 +270,7 @@ void happen(World& world, const State& before, const Event& event) {
             break;
         case Event::Kind::retire:
             world.retired = true;
+            world.surplus = event.reason == Reason::connections_per_ip;
             break;
         case Event::Kind::evict:
             world.evicted = true;
@@ -485,6 +488,17 @@ void compare(const State& before, const State& after, const Event& event, Action
         verdict.require(before.machine.read_deadline_ms() == after.machine.read_deadline_ms(),
                         "a trickling head moved its deadline");
     }
+    if (event.kind == Event::Kind::progressed && !event.progress.new_message &&
+        (from == Phase::opening || from == Phase::head) && to == Phase::idle) {
+        verdict.require(before.machine.read_deadline_ms() == after.machine.read_deadline_ms(),
+                        "empty lines moved a deadline");
+        verdict.require(after.machine.awaits_message(), "empty lines are forgotten");
+    }
+    if (before.machine.awaits_message() && from == Phase::idle && to == Phase::head &&
+        !event.progress.new_message) {
+        verdict.require(before.machine.read_deadline_ms() == after.machine.read_deadline_ms(),
+                        "a head after empty lines moved a deadline");
+    }
     if (from != Phase::released && to == Phase::joining) {
         verdict.require(!actions.has(Actions::send) && !actions.has(Actions::arm_receive),
                         "something new is begun on a broken connection");
@@ -527,12 +541,26 @@ class Key {
         add(static_cast<unsigned>(world.debt), 2);
         add(world.cancels, 3);
         add(machine.cancels(), 3);
-        for (const bool bit :
-             {machine.reason() != Reason::none, machine.receiving(), machine.sending(),
-              machine.output_waiting(), machine.input_held(), machine.starved(),
-              machine.peer_finished(), world.receive, world.receive_cancelled, world.send,
-              world.send_cancelled, world.input_ended, world.write_shut, world.retired,
-              world.must_reset, world.peer_broke, world.evicted, world.aged}) {
+        for (const bool bit : {machine.reason() != Reason::none,
+                               machine.receiving(),
+                               machine.sending(),
+                               machine.output_waiting(),
+                               machine.input_held(),
+                               machine.starved(),
+                               machine.peer_finished(),
+                               machine.awaits_message(),
+                               world.receive,
+                               world.receive_cancelled,
+                               world.send,
+                               world.send_cancelled,
+                               world.input_ended,
+                               world.write_shut,
+                               world.retired,
+                               world.must_reset,
+                               world.peer_broke,
+                               world.evicted,
+                               world.aged,
+                               world.surplus}) {
             add(bit ? 1 : 0, 1);
         }
         add_time(machine.read_deadline_ms(), now_ms);
@@ -776,6 +804,7 @@ constexpr TimeLimits setting(std::array<std::uint64_t, 7> times, std::uint64_t a
             .connection_max_age_ms = age_ms,
             .body_bytes_per_s_min = body_rate,
             .write_bytes_per_s_min = write_rate,
+            .last_call_ms = 1,
             .rate_grace_ms = 2};
 }
 

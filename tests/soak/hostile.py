@@ -65,7 +65,7 @@ end
 """
 WRK_CONNECTIONS = 8
 FLOODERS = 50  # connections of each attack of our own
-# Receive buffers, chunks of files and blocks of output that a worker keeps, and what the heap needs.
+# Receive buffers, chunks of files and blocks of output that a worker keeps; what the heap needs.
 KEPT_BYTES = (8 + 8 + 4 + 4) * MIB
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import harness
-from bystander import Bystander
+from bystander import Bystander, Slower
 from crowd import Attacker, crowd, drive
 from harness import BIN, Client, Server, SystemTest, get, milliseconds, post, scaled
 
@@ -20,9 +20,9 @@ BUSY = scaled(5)  # seconds that a busy machine may add to what is measured
 CALM = scaled(0.4)  # ... in which nobody attacks
 MIB = 1 << 20
 # What a worker may use for all its connections together: receive buffers that it had not touched
-# before (64 of 4 KiB), --max-buffered, free memory that it keeps.
-BUFFERED = 4 * MIB
-COMMON_MEMORY = 64 * 4096 + BUFFERED + 4 * MIB
+# before (512 of 4 KiB), --max-buffered, free memory that it keeps.
+BUFFERED = 16 * MIB
+COMMON_MEMORY = 512 * 4096 + BUFFERED + 4 * MIB
 # ... and for one connection whose answers wait: 64 KiB and one answer more.
 OUTPUT_MEMORY = 80 * 1024
 
@@ -43,6 +43,18 @@ def endless(piece: bytes, *before: bytes) -> Callable[[], Iterator[bytes]]:
 
 
 class HostileTest(SystemTest):
+    TRIES = 3
+
+    def _callTestMethod(self, method: Callable[[], None]) -> None:
+        """An attack that slows others down does so every time, other programs do not."""
+        for left in reversed(range(self.TRIES)):
+            try:
+                method()
+                return
+            except Slower:
+                if left == 0:
+                    raise
+
     def serve_with(self, program: str, *arguments: str | Path, **limits: float) -> Server:
         """A server with one worker and small bounds, whose time limits are far but for the ones
         given in seconds."""
@@ -52,7 +64,7 @@ class HostileTest(SystemTest):
             for name, seconds in limits.items()
             for argument in ("--" + name.replace("_", "-"), milliseconds(seconds))
         ]
-        bounds = ("--workers", "1", "--recv-buffers", "64", "--max-buffered", str(BUFFERED))
+        bounds = ("--workers", "1", "--recv-buffers", "512", "--max-buffered", str(BUFFERED))
         # Unless a test says otherwise, no attack ends because it was so many requests.
         return self.serve(program, *bounds, "--keepalive-requests", "0", *times, *arguments)
 
@@ -274,17 +286,17 @@ class Connections(HostileTest):
 
     def test_half_closed_without_reading(self) -> None:
         server = self.serve_with("conformance", write_timeout=SHORT)
-        with self.bounded(server, connections=20, each=OUTPUT_MEMORY + 200_000):
+        with self.bounded(server, connections=10, each=OUTPUT_MEMORY + 600_000):
             options = {"reads": False, "receive_buffer": 2048}
-            for octets in (post(b"x" * 100_000, "/", "Connection: close"), get("/echo") * 5000):
-                with crowd(server, 20, lambda o=octets: [o], **options) as attackers:
+            for octets in (post(b"x" * 300_000, "/", "Connection: close"), get("/echo") * 5000):
+                with crowd(server, 10, list, **options) as attackers:
                     for attacker in attackers:
                         attacker.socket.setblocking(True)
                         attacker.send(octets)
                         attacker.half_close()
                     drive(attackers, pause=1)
                     for attacker in attackers:
-                        self.reset(attacker)
+                        self.timed_out(SHORT, self.reset)(attacker)
 
 
 class Floods(HostileTest):

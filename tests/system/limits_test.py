@@ -255,13 +255,13 @@ class PerAddress(SystemTest):
             self.assertEqual(again.exchange(get()).status, 200)
 
     def test_one_too_many_that_says_nothing(self) -> None:
-        """It is ended as soon as a connection that lingers."""
-        server = self.serve("hello", "--max-connections-per-ip", "1", "--linger-timeout", "300ms")
+        """It is ended soon."""
+        server = self.serve("hello", "--max-connections-per-ip", "1", "--linger-timeout", "0")
         self.connect(server).exchange(get())
         surplus = self.connect(server)
         begin = time.monotonic()
         surplus.expect_end()
-        self.assert_took(begin, 0.2, BUSY)
+        self.assert_took(begin, 1.9, 2 + BUSY)
         surplus.close()
         self.assert_closed(server, "connections_per_ip")
 
@@ -271,6 +271,23 @@ class PerAddress(SystemTest):
         clients = [self.connect(server) for _ in range(5)]
         for client in clients:
             self.assertEqual(client.exchange(get()).status, 200)
+
+
+    def test_surplus_makes_room(self) -> None:
+        """Silent connections beyond the limit cannot keep others away."""
+        server = self.serve("hello", "--workers", "1", "--max-connections", "6",
+                            "--max-connections-per-ip", "2")
+        silent = [self.connect(server) for _ in range(6)]
+        harness.wait_until(
+            lambda: server.metrics()["enduring_connections_open"] == 6, "all are accepted"
+        )
+        begin = time.monotonic()
+        other = self.connect_from(server, "127.0.0.2")
+        self.assertEqual(other.exchange(get()).status, 200)
+        self.assert_took(begin, 0, scaled(1))
+        self.assertGreaterEqual(server.closed("connections_per_ip"), 1)
+        for client in silent:
+            client.close()
 
 
 class DrainDelay(SystemTest):
@@ -303,6 +320,46 @@ class DrainDelay(SystemTest):
         client.expect_end()
         self.assertEqual(server.wait(), 0)
         self.assert_took(begin, 0, BUSY)
+
+
+class EmptyLines(SystemTest):
+    def test_in_pieces(self) -> None:
+        """They cannot keep a connection."""
+        server = self.serve("hello", "--header-timeout", milliseconds(scaled(0.6)))
+        client = self.connect(server)
+        client.exchange(get())
+        begin = time.monotonic()
+        while not client.wait_readable(0.02):
+            for octet in (b"\r", b"\n"):
+                client.send(octet)
+                time.sleep(0.02)
+            self.assertLess(time.monotonic() - begin, scaled(0.6) + BUSY)
+
+    def test_at_the_beginning(self) -> None:
+        server = self.serve("hello", "--header-timeout", milliseconds(scaled(0.6)))
+        client = self.connect(server)
+        begin = time.monotonic()
+        client.send(b"\r\n")
+        client.expect_end()
+        self.assert_took(begin, scaled(0.5), scaled(0.6) + BUSY)
+
+
+class LastResponse(SystemTest):
+    def test_newcomers_do_not_destroy_it(self) -> None:
+        """A client that still sends gets its refusal while another one waits for a place."""
+        server = self.serve("conformance", "--workers", "1", "--max-connections", "1",
+                            "--max-body", "1000")
+        client = self.connect(server)
+        client.send(get("/", "Content-Length: 1000000", method="POST"))
+        newcomer = self.connect(server)
+        newcomer.send(get("/", "Connection: close"))
+        for _ in range(40):
+            client.send(b"x" * 1000)
+            time.sleep(0.005)
+        response = client.read_response()
+        self.assertEqual((response.status, response.closes), (413, True))
+        client.close()
+        self.assertEqual(newcomer.read_response().status, 200)
 
 
 class IdleRace(SystemTest):

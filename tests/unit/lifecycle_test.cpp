@@ -70,7 +70,8 @@ class Connection {
                       .linger_max_ms = 5'000,
                       .connection_max_age_ms = 0,
                       .body_bytes_per_s_min = 0,
-                      .write_bytes_per_s_min = 0};
+                      .write_bytes_per_s_min = 0,
+                      .last_call_ms = 1'500};
     std::uint64_t now_ms = 1'000'000;
     Lifecycle machine;
 
@@ -118,7 +119,7 @@ class Connection {
         } else if (phase != Phase::opening) {
             for (const Need candidate : all_needs) {
                 if (phase_of(candidate) == phase) {
-                    need(candidate);
+                    next_message(candidate);
                 }
             }
         }
@@ -238,7 +239,7 @@ TEST_F(LifecycleTest, AcceptedArmsTheReceiveAndTimesTheFirstHead) {
 
 TEST_F(LifecycleTest, ARequestAnsweredAtOnceLeadsToIdle) {
     accept();
-    EXPECT_EQ(need(Need::request, true), does(Actions::send));
+    EXPECT_EQ(next_message(Need::request, true), does(Actions::send));
     EXPECT_EQ(phase(), Phase::idle);
     EXPECT_TRUE(machine.sending());
     EXPECT_EQ(read_time_ms(), never);
@@ -406,6 +407,37 @@ TEST_F(LifecycleTest, TheNextHeadHasItsOwnTime) {
     EXPECT_EQ(read_time_ms(), limits.header_timeout_ms);
 }
 
+TEST_F(LifecycleTest, EmptyLinesInPiecesBeginNothingAnew) {
+    reach(Phase::idle);
+    now_ms += 70'000;
+    need(Need::head);  // a CR
+    const std::uint64_t deadline_ms = machine.read_deadline_ms();
+    EXPECT_EQ(deadline_ms, now_ms + limits.header_timeout_ms);
+    for (int i = 0; i < 20; ++i) {
+        now_ms += 400;
+        need(Need::request);  // its LF
+        EXPECT_EQ(machine.read_deadline_ms(), deadline_ms);
+        need(Need::head);  // the next CR, or what is more
+        EXPECT_EQ(machine.read_deadline_ms(), deadline_ms);
+    }
+    next_message(Need::request, true);
+    step(events::sent(false));
+    EXPECT_EQ(read_time_ms(), limits.keepalive_timeout_ms);
+    need(Need::head);
+    EXPECT_EQ(read_time_ms(), limits.header_timeout_ms) << "a message has come between";
+}
+
+TEST_F(LifecycleTest, EmptyLinesAtTheBeginningDoNotEndTheTimeOfTheFirstHead) {
+    accept();
+    now_ms += 4'000;
+    need(Need::request);
+    EXPECT_EQ(phase(), Phase::idle);
+    EXPECT_EQ(read_time_ms(), limits.header_timeout_ms - 4'000);
+    need(Need::head);
+    EXPECT_EQ(read_time_ms(), limits.header_timeout_ms - 4'000);
+    EXPECT_EQ(time_out(), does(Actions::time_out));
+}
+
 // ---- time: content, handler, idle --------------------------------------------------------------
 
 TEST_F(LifecycleTest, EachPieceOfContentBeginsItsTimeAnew) {
@@ -477,7 +509,7 @@ TEST_F(LifecycleTest, AConnectionThatNeverSpokeIsClosedInSilence) {
 TEST_F(LifecycleTest, AnAnswerThatIsStillBeingSentIsNoIdleTime) {
     limits.keepalive_timeout_ms = 1'000;
     accept();
-    need(Need::request, true);
+    next_message(Need::request, true);
     EXPECT_EQ(step_after(1'500, events::time_passed()), none);
     EXPECT_EQ(phase(), Phase::idle);
     EXPECT_EQ(step(events::sent(true)), does(Actions::send));
@@ -527,7 +559,7 @@ TEST_F(LifecycleTest, OneSendAtATime) {
     EXPECT_EQ(need(Need::answer, true), none);
     EXPECT_EQ(step(events::sent(true)), does(Actions::send));
     EXPECT_EQ(step(events::sent(false)), none);
-    EXPECT_EQ(need(Need::request, true), does(Actions::send));
+    EXPECT_EQ(next_message(Need::request, true), does(Actions::send));
 }
 
 TEST_F(LifecycleTest, AnOperationWithoutProgressIsFollowedByTheNextAndKeepsItsDeadline) {
@@ -592,7 +624,7 @@ TEST_F(LifecycleTest, TheWriteTimeAlsoEndsFlushing) {
 TEST_F(LifecycleTest, WhenBothTimesAreOverTheWriteTimeCounts) {
     limits.write_timeout_ms = limits.keepalive_timeout_ms;
     accept();
-    need(Need::request, true);
+    next_message(Need::request, true);
     EXPECT_EQ(time_out(), does(Actions::cancel_receive, Actions::cancel_send));
     EXPECT_EQ(reason(), Reason::write_timeout);
 }
@@ -947,7 +979,7 @@ TEST_F(LifecycleTest, AnIdleConnectionIsRetiredAtOnce) {
 
 TEST_F(LifecycleTest, AnIdleConnectionWhoseAnswerIsBeingSentIsRetiredAfterIt) {
     accept();
-    need(Need::request, true);
+    next_message(Need::request, true);
     EXPECT_EQ(step(events::retire(Reason::drain)), none);
     EXPECT_EQ(phase(), Phase::flushing);
     EXPECT_EQ(step(events::sent(false)), does(Actions::shutdown_write));
@@ -963,7 +995,7 @@ TEST_F(LifecycleTest, ARunningExchangeIsTheLastOne) {
         EXPECT_EQ(connection.phase(), phase);
         // Who has not said anything gets as long as a lingering connection to begin.
         EXPECT_EQ(connection.machine.deadline_ms(),
-                  phase == Phase::opening ? connection.now_ms + connection.limits.linger_timeout_ms
+                  phase == Phase::opening ? connection.now_ms + connection.limits.last_call_ms
                                           : deadline_ms);
         EXPECT_EQ(connection.reason(), Reason::none);
         if (connection.machine.sending()) {
@@ -978,7 +1010,7 @@ TEST_F(LifecycleTest, ARunningExchangeIsTheLastOne) {
 TEST_F(LifecycleTest, ARetiredConnectionSendsItsLastAnswerFirst) {
     reach(Phase::handling);
     step(events::retire(Reason::drain));
-    EXPECT_EQ(need(Need::request, true), does(Actions::send));
+    EXPECT_EQ(next_message(Need::request, true), does(Actions::send));
     EXPECT_EQ(phase(), Phase::flushing);
     EXPECT_EQ(read_time_ms(), never);
     EXPECT_EQ(step(events::sent(false)), does(Actions::shutdown_write));
@@ -1005,7 +1037,8 @@ TEST_F(LifecycleTest, RetiringChangesNothingOfAnEndThatHasBegun) {
 TEST_F(LifecycleTest, TheReasonOfTheRetirementIsThatOfTheClose) {
     reach(Phase::opening);
     step(events::retire(Reason::connections_per_ip));
-    EXPECT_EQ(read_time_ms(), limits.linger_timeout_ms) << "its request must come soon";
+    EXPECT_EQ(read_time_ms(), limits.last_call_ms) << "its request must come soon";
+    step(events::retire(Reason::drain));
     EXPECT_EQ(time_out(), does(Actions::shutdown_write));
     EXPECT_EQ(reason(), Reason::connections_per_ip);
 }
@@ -1022,11 +1055,24 @@ TEST_F(LifecycleTest, AnIdleConnectionMakesRoomWithoutLingering) {
     EXPECT_EQ(step(events::cancel_ended()), does(Actions::close)) << "and no reset";
 }
 
-TEST_F(LifecycleTest, ALingeringConnectionMakesRoomAndKeepsItsReason) {
+TEST_F(LifecycleTest, ALingeringConnectionStays) {
     reach_lingering();
+    EXPECT_FALSE(machine.evictable()) << "a close could destroy the last response on its way";
+}
+
+TEST_F(LifecycleTest, WhoWillBeRefusedMakesRoomBeforeAllOthers) {
+    reach(Phase::opening);
+    EXPECT_FALSE(machine.evictable());
+    step(events::retire(Reason::connections_per_ip));
     ASSERT_TRUE(machine.evictable());
+    EXPECT_EQ(machine.quiet_since_ms(), 0U);
     EXPECT_EQ(step(events::evict()), does(Actions::cancel_receive));
-    EXPECT_EQ(reason(), Reason::client_close);
+    EXPECT_EQ(reason(), Reason::connections_per_ip);
+    Connection asking;
+    asking.accept();
+    asking.step(events::retire(Reason::connections_per_ip));
+    asking.need(Need::head);
+    EXPECT_FALSE(asking.machine.evictable()) << "it gets its refusal";
 }
 
 TEST_F(LifecycleTest, OnlyWhoIsOwedNothingMakesRoom) {
@@ -1036,7 +1082,7 @@ TEST_F(LifecycleTest, OnlyWhoIsOwedNothingMakesRoom) {
         EXPECT_EQ(connection.machine.evictable(), phase == Phase::idle) << name_of(phase);
     }
     accept();
-    need(Need::request, true);
+    next_message(Need::request, true);
     EXPECT_FALSE(machine.evictable()) << "its response is being sent";
     step(events::sent(true));
     EXPECT_FALSE(machine.evictable());
@@ -1056,7 +1102,7 @@ TEST_F(LifecycleTest, IdleTimeIsCountedFromTheResponsesEnd) {
     accept();
     EXPECT_EQ(machine.phase_begin_ms(), now_ms);
     now_ms += 1'000;
-    need(Need::request, true);
+    next_message(Need::request, true);
     step_after(2'000, events::sent(true));
     step_after(2'000, events::sent(false));
     EXPECT_EQ(machine.phase_begin_ms(), now_ms);
@@ -1201,7 +1247,7 @@ TEST_F(LifecycleRateTest, WithoutATimeForGapsTheRateAloneCounts) {
 TEST_F(LifecycleRateTest, APeerThatTakesTooLittleIsReset) {
     limits.write_bytes_per_s_min = 100;
     reach(Phase::handling);
-    need(Need::request, true);
+    next_message(Need::request, true);
     EXPECT_EQ(write_time_ms(), limits.rate_grace_ms);
     step_after(1'000, events::sent(true, 800));
     EXPECT_EQ(write_time_ms(), 7'000U);
@@ -1216,7 +1262,7 @@ TEST_F(LifecycleRateTest, APeerThatTakesTooLittleIsReset) {
 TEST_F(LifecycleRateTest, AFastReaderThatStopsHasTheWriteTime) {
     limits.write_bytes_per_s_min = 100;
     reach(Phase::handling);
-    need(Need::request, true);
+    next_message(Need::request, true);
     step(events::sent(true, 1'000'000));
     EXPECT_EQ(write_time_ms(), limits.write_timeout_ms);
     time_out();
@@ -1226,14 +1272,14 @@ TEST_F(LifecycleRateTest, AFastReaderThatStopsHasTheWriteTime) {
 TEST_F(LifecycleRateTest, EachOutputIsJudgedByItself) {
     limits.write_bytes_per_s_min = 100;
     reach(Phase::handling);
-    need(Need::request, true);
+    next_message(Need::request, true);
     step(events::sent(false, 10));
     EXPECT_EQ(machine.write_deadline_ms(), never);
     now_ms += 60'000;
-    need(Need::request, true);
+    next_message(Need::request, true);
     EXPECT_EQ(write_time_ms(), limits.rate_grace_ms);
     now_ms += 1'000;
-    need(Need::request, true);
+    next_message(Need::request, true);
     EXPECT_EQ(write_time_ms(), limits.rate_grace_ms - 1'000) << "more output is no new beginning";
 }
 
