@@ -170,7 +170,10 @@ std::vector<Move> moves_of(const State& state, Rates rates) {
     moves.push_back({.event = events::abort()});
     if (!world.retired) {
         moves.push_back({.event = events::retire(Reason::drain)});
-        moves.push_back({.event = events::retire(Reason::connections_per_ip)});
+        if (machine.phase() == Phase::opening) {
+            // Later it makes no difference for which reason.
+            moves.push_back({.event = events::retire(Reason::connections_per_ip)});
+        }
     }
     if (machine.evictable()) {
         moves.push_back({.event = events::evict()});
@@ -560,7 +563,7 @@ class Key {
                                world.peer_broke,
                                world.evicted,
                                world.aged,
-                               world.surplus}) {
+                               world.surplus && machine.phase() == Phase::opening}) {
             add(bit ? 1 : 0, 1);
         }
         add_time(machine.read_deadline_ms(), now_ms);
