@@ -45,33 +45,39 @@ inline void prepare_receive_once(io_uring_sqe& sqe, int socket, std::uint16_t gr
     sqe.user_data = pack(token);
 }
 
-/// Sends once. Without MSG_WAITALL, so that each piece that a slow peer takes is seen, and the
-/// write time-out counts from the last of them.
+/// Sends what fits now and fails with EAGAIN if nothing does. Without MSG_WAITALL, so that each
+/// piece that a slow peer takes is seen, and the write time-out counts from the last of them. With
+/// MSG_DONTWAIT, because the kernel would wait on a thread of its own, one for each send, when it
+/// is short of memory for sockets; and because a borrowed chunk of a file must not be held
+/// meanwhile.
+inline constexpr int send_flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+
+/// more_follows: the bytes need not go out before the next ones are there.
 inline void prepare_send(io_uring_sqe& sqe, int socket, const char* data, std::size_t size,
-                         Token token) noexcept {
-    io_uring_prep_send(&sqe, socket, data, size, MSG_NOSIGNAL);
+                         bool more_follows, Token token) noexcept {
+    io_uring_prep_send(&sqe, socket, data, size, send_flags | (more_follows ? MSG_MORE : 0));
     sqe.user_data = pack(token);
 }
 
 /// As prepare_send, for several runs of bytes. The message must stay until the next submit.
 inline void prepare_send_message(io_uring_sqe& sqe, int socket, const msghdr& message,
                                  Token token) noexcept {
-    io_uring_prep_sendmsg(&sqe, socket, &message, MSG_NOSIGNAL);
-    sqe.user_data = pack(token);
-}
-
-/// Sends what fits now and fails with EAGAIN if nothing does: the bytes are a borrowed chunk of a
-/// file, which must not be held while a slow peer makes room.
-inline void prepare_send_now(io_uring_sqe& sqe, int socket, const char* data, std::size_t size,
-                             bool more_follows, Token token) noexcept {
-    io_uring_prep_send(&sqe, socket, data, size,
-                       MSG_NOSIGNAL | MSG_DONTWAIT | (more_follows ? MSG_MORE : 0));
+    io_uring_prep_sendmsg(&sqe, socket, &message, send_flags);
     sqe.user_data = pack(token);
 }
 
 /// Waits until the socket has room for output.
 inline void prepare_await_room(io_uring_sqe& sqe, int socket, Token token) noexcept {
     io_uring_prep_poll_add(&sqe, socket, POLLOUT);
+    sqe.user_data = pack(token);
+}
+
+/// Lets a while pass, then completes with ETIME: when the kernel is short of memory for sockets it
+/// says that there is room, and there is none.
+inline void prepare_pause(io_uring_sqe& sqe, Token token) noexcept {
+    static constexpr __kernel_timespec pause{.tv_sec = 0, .tv_nsec = 50'000'000};
+    // The kernel reads the time when it takes the submission, and never writes to it.
+    io_uring_prep_timeout(&sqe, const_cast<__kernel_timespec*>(&pause), 0, 0);
     sqe.user_data = pack(token);
 }
 
@@ -109,8 +115,8 @@ inline void prepare_message(io_uring_sqe& sqe, int ring, std::uint32_t result, T
 
 /// The operations above, for the ring's restrictions and for the probe.
 inline constexpr io_uring_op used_operations[] = {
-    IORING_OP_ACCEPT,       IORING_OP_RECV,     IORING_OP_SEND,
-    IORING_OP_SENDMSG,      IORING_OP_POLL_ADD, IORING_OP_READ,
-    IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE,    IORING_OP_MSG_RING};
+    IORING_OP_ACCEPT,   IORING_OP_RECV,   IORING_OP_SEND,         IORING_OP_SENDMSG,
+    IORING_OP_POLL_ADD, IORING_OP_READ,   IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE,
+    IORING_OP_MSG_RING, IORING_OP_TIMEOUT};
 
 }  // namespace enduring::core

@@ -1,6 +1,6 @@
-// Brings a connection's output to its socket, one operation at a time: a send of what is queued, or
-// for a file: read a chunk, send what fits, wait for room, again. It knows nothing of phases and
-// time: it turns an outlet's state into a submission, and a completion into the lifecycle's event.
+// Brings a connection's output to its socket, one operation at a time: send what fits, wait for
+// room, again; for a file read a chunk before. It knows nothing of phases and time: it turns an
+// outlet's state into a submission, and a completion into the lifecycle's event.
 #pragma once
 
 #include <sys/socket.h>
@@ -23,12 +23,20 @@
 
 namespace enduring::core {
 
+/// What is known of a socket's room for output.
+enum class Room : std::uint8_t {
+    unknown,   ///< try to send
+    none,      ///< wait until the kernel says that there is some
+    promised,  ///< the kernel has just said so; try
+    denied,    ///< ... and there was none: pause before asking again
+};
+
 /// The sending side of one connection.
 struct Outlet {
     SendQueue queue;
     Chunk* chunk = nullptr;  ///< borrowed; filled with the front of a file, or not yet
     Operation operation = Operation::send;  ///< what is in the kernel
-    bool socket_full = false;               ///< a file's output waits for room
+    Room room = Room::unknown;
 };
 
 template <class RingType>
@@ -44,9 +52,12 @@ class Transmitter {
             outlet.operation = operation;
             return Token{operation, slot, generation};
         };
-        if (outlet.socket_full) {
-            outlet.socket_full = false;
+        if (outlet.room == Room::none) {
             prepare_await_room(submitter_.sqe(), socket, token(Operation::await_room));
+            return true;
+        }
+        if (outlet.room == Room::denied) {
+            prepare_pause(submitter_.sqe(), token(Operation::await_room));
             return true;
         }
         const FilePiece* file = outlet.queue.front_file();
@@ -56,8 +67,8 @@ class Transmitter {
         }
         if (outlet.chunk != nullptr) {
             const bool more_follows = outlet.queue.size_bytes() > outlet.chunk->filled;
-            prepare_send_now(submitter_.sqe(), socket, outlet.chunk->data.get(),
-                             outlet.chunk->filled, more_follows, token(Operation::send));
+            prepare_send(submitter_.sqe(), socket, outlet.chunk->data.get(), outlet.chunk->filled,
+                         more_follows, token(Operation::send));
             return true;
         }
         outlet.chunk = chunks_.take();
@@ -77,6 +88,7 @@ class Transmitter {
             case Operation::read_file:
                 return complete_read(outlet, result);
             case Operation::await_room:
+                outlet.room = outlet.room == Room::denied ? Room::none : Room::promised;
                 return events::send_ended();  // an error will show at the next send
             default:
                 return complete_send(outlet, result);
@@ -114,7 +126,7 @@ class Transmitter {
         const std::size_t count =
             queue.gather(std::span(slices).first(message_free ? slices_max : 1));
         if (count == 1) {
-            prepare_send(sqe, socket, slices[0].data, slices[0].size, token);
+            prepare_send(sqe, socket, slices[0].data, slices[0].size, false, token);
             return;
         }
         Message& message = messages_[messages_used_++];
@@ -136,10 +148,12 @@ class Transmitter {
     }
 
     Event complete_send(Outlet& outlet, int result) {
-        const bool from_file = outlet.chunk != nullptr;
+        const Room room = std::exchange(outlet.room, Room::unknown);
         if (result > 0) {
             const auto size = static_cast<std::uint64_t>(result);
-            outlet.socket_full = from_file && size < outlet.chunk->filled;
+            if (outlet.chunk != nullptr && size < outlet.chunk->filled) {
+                outlet.room = Room::none;
+            }
             drop_chunk(outlet);
             outlet.queue.consume(size, blocks_);
             counters_.bytes_sent += size;
@@ -148,12 +162,14 @@ class Transmitter {
         drop_chunk(outlet);
         switch (-result) {
             case EAGAIN:
-                outlet.socket_full = true;
+                outlet.room = room == Room::promised ? Room::denied : Room::none;
+                return events::send_ended();
+            case ENOBUFS:
+            case ENOMEM:
+                outlet.room = Room::denied;
                 return events::send_ended();
             case ECANCELED:
             case EINTR:
-            case ENOBUFS:
-            case ENOMEM:
                 return events::send_ended();
             default:
                 return events::send_broken();
