@@ -1,8 +1,10 @@
-// When deadlines may be judged after the loop could not run for a while (the process was stopped,
-// the machine paused, no processor was free): not before what has arrived meanwhile is taken, else
-// peers who were in time would be blamed for our delay. Pure.
+// When deadlines may be judged: not before what has arrived until then is taken. A wait may end by
+// its time just as bytes arrive; and after the loop could not run for a while (the process was
+// stopped, the machine paused, no processor was free), peers who were in time would be blamed for
+// our delay. Pure.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace enduring::core {
@@ -16,20 +18,34 @@ class CatchUp {
     /// A turn begins. It was to begin at planned_ms at the latest; the last one began at last_ms.
     void begin_turn(std::uint64_t planned_ms, std::uint64_t last_ms,
                     std::uint64_t now_ms) noexcept {
-        begun_now_ = false;
-        if (!active_ && now_ms > late_ms_min && now_ms - late_ms_min > planned_ms) {
+        late_now_ = false;
+        if (active_) {
+            // A stop is no time in which anything could be taken.
+            budget_ms_ -= std::min({budget_ms_, now_ms - last_ms, late_ms_min});
+        }
+        if (now_ms < planned_ms) {
+            return;
+        }
+        const std::uint64_t delay_ms = now_ms - planned_ms;
+        late_now_ = delay_ms > late_ms_min;
+        const bool begins = !active_ && (late_now_ || planned_ms > last_ms);
+        if (begins || (late_now_ && delay_ms > delay_ms_)) {
+            late_now_ = true;
             active_ = true;
-            begun_now_ = true;
-            // Not longer than the delay was: who sends without pause must not put off deadlines.
-            end_ms_ = now_ms + (now_ms - last_ms);
+            delay_ms_ = delay_ms;
+            // Not much longer than the delay was: who sends without pause must not put off
+            // deadlines.
+            budget_ms_ = std::max(budget_ms_, delay_ms + 1);
         }
     }
 
-    /// The turn has taken so many completions. Whether deadlines may be judged in it: the first
-    /// wait after a delay may bring only a part of what is there, or nothing.
-    [[nodiscard]] bool may_judge(unsigned completions, std::uint64_t now_ms) noexcept {
-        if (active_ && !begun_now_ && (completions == 0 || now_ms >= end_ms_)) {
+    /// The turn has taken so many completions, and the kernel has all submissions: if not, nothing
+    /// can have come for those that wait. Whether deadlines may be judged in it: the first wait
+    /// after a delay may bring only a part of what is there, or nothing.
+    [[nodiscard]] bool may_judge(unsigned completions, bool all_submitted) noexcept {
+        if (active_ && (budget_ms_ == 0 || (!late_now_ && completions == 0 && all_submitted))) {
             active_ = false;
+            budget_ms_ = 0;
         }
         return !active_;
     }
@@ -38,9 +54,10 @@ class CatchUp {
     [[nodiscard]] bool active() const noexcept { return active_; }
 
   private:
-    std::uint64_t end_ms_ = 0;
+    std::uint64_t delay_ms_ = 0;   // that is caught up: the longest
+    std::uint64_t budget_ms_ = 0;  // how much longer that may take
     bool active_ = false;
-    bool begun_now_ = false;
+    bool late_now_ = false;  // what this turn found may be from before the delay
 };
 
 }  // namespace enduring::core

@@ -93,7 +93,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         accept();
         const std::uint64_t last_ms = now_ms_;
         const auto wait = wait_ms();
-        submitter_.submit_and_wait(wait);
+        const bool all_submitted = submitter_.submit_and_wait(wait);
         now_ms_ = ring_.now_ms();
         catch_up_.begin_turn(wait ? last_ms + *wait : TimerWheel::never, last_ms, now_ms_);
         protocol_.begin_turn(now_ms_);
@@ -106,7 +106,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
             return true;
         });
         counters_.completions += completions;
-        if (catch_up_.may_judge(completions, now_ms_)) [[likely]] {
+        if (catch_up_.may_judge(completions, all_submitted)) [[likely]] {
             wheel_.expire(now_ms_, [this](std::uint32_t slot) {
                 connections_.at(slot).timer_ms = TimerWheel::never;
                 due_.push_back(slot);

@@ -44,13 +44,15 @@ class Submitter {
         return ring_.take_sqe();
     }
 
-    /// Submits and waits; gives up waiting after timeout_ms (0: at once; nothing: never).
-    void submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
+    /// Submits and waits; gives up waiting after timeout_ms (0: at once; nothing: never). Whether
+    /// the kernel has all submissions now.
+    bool submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
         buffers_.publish();
         if (ring_.submit_and_wait(timeout_ms) != 0) {
             ++counters_.submit_errors;
         }
         see_submitted();
+        return ring_.sqe_room() == capacity_;
     }
 
     /// Changes when all submissions have been taken: memory that they refer to is free again then.
