@@ -157,6 +157,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         bool send_revoked = false;     // ... and has been cancelled before it began
         bool awaits_chunk = false;     // ... or waits for a chunk
         bool was_held : 1 = false;     // the receive was cancelled once: now one at a time
+        bool was_starved : 1 = false;  // the last receive found no buffer: the next takes only one
         bool evicted : 1 = false;      // it ends because another one waits for its place
         Session session;
     };
@@ -530,7 +531,11 @@ class Loop final : public Host<typename ProtocolType::Session> {
         }
         if (actions.has(Actions::arm_receive)) {
             const Token token = token_of(slot, Operation::receive);
-            if (connection.was_held) {
+            // When buffers are short, each of those that found none gets one in turn. A multishot
+            // receive of a fast sender would take all that came back, and the same ones would go
+            // without again and again.
+            if (connection.was_held || connection.was_starved) {
+                connection.was_starved = false;
                 prepare_receive_once(submitter_.sqe(), connection.descriptor, buffer_group, token);
             } else {
                 prepare_receive(submitter_.sqe(), connection.descriptor, buffer_group, token);
@@ -606,6 +611,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
                 break;
             case ENOBUFS:
                 ++counters_.starvations;
+                connection.was_starved = true;
                 step(slot, connection, events::receive_starved());
                 starved_.push_back(id_of(slot));
                 break;

@@ -46,7 +46,8 @@ class HostileTest(SystemTest):
     TRIES = 3
 
     def _callTestMethod(self, method: Callable[[], None]) -> None:
-        """An attack that slows others down does so every time, other programs do not."""
+        """An attack that slows others down does so every time, other programs do not. (A subTest
+        would keep the exception for itself, so cases are told apart by notes.)"""
         for left in reversed(range(self.TRIES)):
             try:
                 method()
@@ -55,7 +56,18 @@ class HostileTest(SystemTest):
                 if left == 0:
                     raise
 
-    def serve_with(self, program: str, *arguments: str | Path, **limits: float) -> Server:
+    @contextlib.contextmanager
+    def case(self, name: object) -> Iterator[None]:
+        """Names a part of a test, for when it fails."""
+        try:
+            yield
+        except BaseException as error:
+            error.add_note(f"case: {name}")
+            raise
+
+    def serve_with(
+        self, program: str, *arguments: str | Path, receive_buffers: int = 512, **limits: float
+    ) -> Server:
         """A server with one worker and small bounds, whose time limits are far but for the ones
         given in seconds."""
         limits = {"header_timeout": FAR, "body_timeout": FAR, "write_timeout": FAR} | limits
@@ -64,7 +76,8 @@ class HostileTest(SystemTest):
             for name, seconds in limits.items()
             for argument in ("--" + name.replace("_", "-"), milliseconds(seconds))
         ]
-        bounds = ("--workers", "1", "--recv-buffers", "512", "--max-buffered", str(BUFFERED))
+        buffers = ("--recv-buffers", str(receive_buffers))
+        bounds = ("--workers", "1", *buffers, "--max-buffered", str(BUFFERED))
         # Unless a test says otherwise, no attack ends because it was so many requests.
         return self.serve(program, *bounds, "--keepalive-requests", "0", *times, *arguments)
 
@@ -173,7 +186,7 @@ class SlowSenders(HostileTest):
         """The time of a content is that between two pieces."""
         server = self.serve_with("conformance", body_timeout=SHORT)
         for begin in (get("/", "Content-Length: 100000", method="POST"), CHUNKED + b"100\r\n"):
-            with self.subTest(begin), self.bounded(server, connections=50, each=80 * 1024):
+            with self.case(begin), self.bounded(server, connections=50, each=80 * 1024):
                 pieces = [begin, *(b"x" for _ in range(8))]
                 self.attack(
                     server, 50, lambda p=pieces: p, self.timed_out(SHORT, self.refused_with(408))
@@ -220,7 +233,7 @@ class SlowReaders(HostileTest):
         for name, each in (("large", 8192), ("small", OUTPUT_MEMORY + 64 * 1024)):
             # The chunks, once used, stay.
             common = 64 * 128 * 1024 // 50 if name == "large" else 0
-            with self.subTest(name), self.bounded(server, 50, each + common):
+            with self.case(name), self.bounded(server, 50, each + common):
                 self.attack(
                     server, 50, endless(get("/" + name)), check, reads=False, receive_buffer=2048
                 )
@@ -272,7 +285,7 @@ class Connections(HostileTest):
         ]
         with self.bounded(server, connections=180, each=OUTPUT_MEMORY):
             for name, octets, statuses in cases:
-                with self.subTest(name), crowd(server, 20, lambda o=octets: [o]) as attackers:
+                with self.case(name), crowd(server, 20, lambda o=octets: [o]) as attackers:
                     for attacker in attackers:
                         while attacker.sent < len(octets):
                             attacker.send_next()
@@ -313,8 +326,17 @@ class Floods(HostileTest):
             ("with content", post(b"x" * 10_000)),
             ("refused by the router", get("/none") * 50),
         ):
-            with self.subTest(name), self.bounded(server, 10, OUTPUT_MEMORY + 32 * 1024):
+            with self.case(name), self.bounded(server, 10, OUTPUT_MEMORY + 32 * 1024):
                 self.attack(server, 10, endless(requests), check, **options)
+
+    def test_contents_with_few_buffers(self) -> None:
+        """Fast senders do not keep all receive buffers for themselves."""
+        server = self.serve_with("conformance", "--discard-max", "8m", receive_buffers=16)
+        request = post(b"x" * 4 * MIB, "/none")
+        with self.bounded(server, connections=4, each=OUTPUT_MEMORY):
+            with crowd(server, 4, lambda: itertools.cycle([request])) as attackers:
+                end = time.monotonic() + scaled(1)
+                drive(attackers, pause=0, over=lambda: time.monotonic() >= end)
 
     def test_pipelining_with_reading(self) -> None:
         """Ends when the requests that a connection may have are used up."""
@@ -341,7 +363,7 @@ class Floods(HostileTest):
 
     def test_field_without_end(self) -> None:
         for before in (b"X: ", b"", b"X: y\r\nName"):
-            with self.subTest(before):
+            with self.case(before):
                 self.check_heads(b"x" * 1000, 431, BEGUN + before)
 
     def test_target_without_end(self) -> None:
