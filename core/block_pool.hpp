@@ -42,8 +42,16 @@ class BlockPool {
     [[nodiscard]] Block* take();
     void give(Block* block) noexcept;
 
+    /// What a piece of the output keeps besides its block counts too, until it is discharged.
+    void charge(std::size_t bytes) noexcept { charged_bytes_ += bytes; }
+    void discharge(std::size_t bytes) noexcept { charged_bytes_ -= bytes; }
+
     /// Blocks that are out.
     [[nodiscard]] std::size_t lent() const noexcept { return lent_; }
+    /// Memory of all output: the blocks that are out, and what was charged.
+    [[nodiscard]] std::size_t output_bytes() const noexcept {
+        return lent_ * Block::size_bytes + charged_bytes_;
+    }
     [[nodiscard]] std::size_t kept() const noexcept { return kept_; }
 
   private:
@@ -51,6 +59,7 @@ class BlockPool {
     std::size_t kept_ = 0;
     std::size_t kept_max_;
     std::size_t lent_ = 0;
+    std::size_t charged_bytes_ = 0;
 };
 
 }  // namespace enduring::core

@@ -285,8 +285,10 @@ void CommandLine::add_limit_flags() {
     add_size(app, "max-body", http.content_bytes_max, 0, std::uint64_t{1} << 40,
              "Largest content of a request, else 413 and close (nginx client_max_body_size)",
              limits);
-    add_size(app, "max-buffered", http.input_bytes_max, 1 << 16, std::uint64_t{1} << 40,
-             "Memory of each worker for requests that are incomplete or wait, else 503", limits);
+    add_size(app, "max-buffered", http.buffered_bytes_max, 1 << 16, std::uint64_t{1} << 40,
+             "Memory of each worker for requests that are incomplete or wait, and as much again "
+             "for large answers that wait to be sent, else 503",
+             limits);
     add_number(app, "max-pipelined", http.pipelined_max, 1, 65535,
                "Answers of a connection that may wait before its further input waits", limits);
 }

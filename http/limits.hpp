@@ -29,9 +29,11 @@ struct Limits {
     /// What had been received before that took effect is kept too, up to this; a connection with
     /// more is cut. A server makes it more than all its receive buffers hold.
     std::uint64_t held_bytes_limit = 16 * 1024 * 1024;
-    /// Memory of one worker for requests that are incomplete or wait. Beyond it such a request is
-    /// answered with 503, or the connection is cut if it does not read its answers.
-    std::uint64_t input_bytes_max = 256 * 1024 * 1024;
+    /// Memory of one worker for requests that are incomplete or wait, of which an eighth is left to
+    /// small ones. Beyond it such a request is answered with 503, or the connection is cut if it
+    /// does not read its answers. As much again may be used for answers that wait to be sent;
+    /// beyond it a text of more than 16 KiB is replaced by 503.
+    std::uint64_t buffered_bytes_max = 256 * 1024 * 1024;
 };
 
 }  // namespace enduring::http

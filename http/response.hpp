@@ -108,6 +108,7 @@ class Response {
     [[nodiscard]] bool closes() const noexcept { return close_; }
 
     using Content = std::variant<std::string_view, std::string, core::SharedPiece, core::FilePiece>;
+    [[nodiscard]] const Content& content() const noexcept { return content_; }
     /// The content itself, for the writer, which takes it over.
     [[nodiscard]] Content& take_content() noexcept { return content_; }
 

@@ -98,13 +98,13 @@ int serve(const Options& options, Router router) {
     const Server::Outcome outcome = wait_for_end(server, signals);
     fmt::print("enduring: stopped after {} connections; {} were cut at the end of the drain\n",
                static_cast<std::uint64_t>(outcome.counters.accepted), outcome.aborted);
-    if (outcome.buffers_lent + outcome.inputs_lent + outcome.blocks_lent + outcome.chunks_lent !=
+    if (outcome.buffers_lent + outcome.inputs_lent + outcome.output_bytes + outcome.chunks_lent !=
         0) {
-        fmt::print(stderr,
-                   "enduring: bug: not given back: {} receive buffers, {} input buffers, {} output "
-                   "blocks, {} file chunks\n",
-                   outcome.buffers_lent, outcome.inputs_lent, outcome.blocks_lent,
-                   outcome.chunks_lent);
+        fmt::print(
+            stderr,
+            "enduring: bug: not given back: {} receive buffers, {} input buffers, {} bytes of "
+            "output, {} file chunks\n",
+            outcome.buffers_lent, outcome.inputs_lent, outcome.output_bytes, outcome.chunks_lent);
         return 1;
     }
     if (outcome.counters.closed_total() != outcome.counters.accepted) {

@@ -260,7 +260,7 @@ Server::Outcome Server::wait() {
         outcome.counters += worker->loop().counters();
         outcome.buffers_lent += worker->buffers().lent();
         outcome.inputs_lent += worker->protocol().inputs().lent();
-        outcome.blocks_lent += worker->loop().blocks().lent();
+        outcome.output_bytes += worker->loop().blocks().output_bytes();
         outcome.chunks_lent += worker->loop().chunks_lent();
     }
     if (parts_->admin != nullptr) {

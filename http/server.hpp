@@ -43,7 +43,7 @@ class Server {
         /// What was lent and had not come back; zeros but for a bug.
         std::uint64_t buffers_lent = 0;
         std::uint64_t inputs_lent = 0;
-        std::uint64_t blocks_lent = 0;
+        std::uint64_t output_bytes = 0;
         std::uint64_t chunks_lent = 0;
     };
     /// Waits until a drain has ended.

@@ -11,6 +11,13 @@
 
 namespace enduring::http {
 
+namespace {
+
+// What a request keeps that has no content, or a small one.
+constexpr std::size_t small_input_bytes = 32 * 1024;
+
+}  // namespace
+
 using core::Need;
 using core::Progress;
 using core::Reason;
@@ -134,7 +141,12 @@ void Session::bound_input(Service& service, core::SendQueue& output) {
     }
     const Limits& limits = service.limits();
     const bool waits = state_ == State::answer || stalled_;
-    const bool scarce = service.inputs().count(*input_) > limits.input_bytes_max;
+    // The last eighth is for what is small: else a few large contents that never end would keep
+    // everybody from sending a request in two pieces.
+    const std::uint64_t used_bytes = service.inputs().count(*input_);
+    const std::uint64_t kept_bytes =
+        input_->counted_bytes <= small_input_bytes ? 0 : limits.buffered_bytes_max / 8;
+    const bool scarce = used_bytes > limits.buffered_bytes_max - kept_bytes;
     if (!scarce && !(waits && input_->unconsumed().size() > limits.held_bytes_limit)) {
         return;
     }
@@ -383,7 +395,13 @@ void Session::write(Service& service, core::SendQueue& output, Response&& respon
     const Limits& limits = service.limits();
     const bool last = limits.requests_max != 0 && requests_ >= limits.requests_max;
     const bool retires = retire_reason_ != Reason::none;
-    const bool closes = !persistent_ || response.closes() || retires || last;
+    const bool server_closes = response.closes();
+    const bool closes = !persistent_ || server_closes || retires || last;
+    if (takes_much_memory(response, head_only_) &&
+        service.blocks().output_bytes() + response.content_size() > limits.buffered_bytes_max)
+        [[unlikely]] {
+        response = error_response(Status::service_unavailable).field("Retry-After", "1");
+    }
     WriteContext context;
     context.head_only = head_only_;
     context.preamble = service.preamble(response.status());
@@ -398,10 +416,10 @@ void Session::write(Service& service, core::SendQueue& output, Response&& respon
     }
     Reason reason = Reason::none;
     if (closes) {
-        reason = !persistent_        ? Reason::client_close
-                 : response.closes() ? Reason::server_close
-                 : retires           ? retire_reason_
-                                     : Reason::keepalive_requests;
+        reason = !persistent_    ? Reason::client_close
+                 : server_closes ? Reason::server_close
+                 : retires       ? retire_reason_
+                                 : Reason::keepalive_requests;
     }
     write_response(output, service.blocks(), std::move(response), context);
     ++answers_unsent_;

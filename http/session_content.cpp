@@ -16,7 +16,7 @@ namespace {
 
 // What is reserved at once for a content whose length is known; a longer one grows as it comes, so
 // that a promise alone costs little.
-constexpr std::uint64_t content_reserve_bytes_max = 64 * 1024;
+constexpr std::uint64_t content_reserve_bytes_max = 4 * 1024;
 
 }  // namespace
 

@@ -119,7 +119,32 @@ char* write_head(char* at, const Response& response, const WriteContext& context
     return cursor.at();
 }
 
+// A text that was taken over, for as long as it waits to be sent.
+class TakenText {
+  public:
+    TakenText(std::string&& text, core::BlockPool& blocks) noexcept
+        : text_(std::move(text)), blocks_(blocks) {
+        blocks_.charge(text_.capacity());
+    }
+    ~TakenText() { blocks_.discharge(text_.capacity()); }
+    TakenText(const TakenText&) = delete;
+    TakenText& operator=(const TakenText&) = delete;
+
+    [[nodiscard]] const std::string& text() const noexcept { return text_; }
+
+  private:
+    std::string text_;
+    core::BlockPool& blocks_;
+};
+
 }  // namespace
+
+bool takes_much_memory(const Response& response, bool head_only) noexcept {
+    const bool is_text = std::holds_alternative<std::string_view>(response.content()) ||
+                         std::holds_alternative<std::string>(response.content());
+    return is_text && response.content_size() > copied_bytes_max && !head_only &&
+           !forbids_content(response.status());
+}
 
 std::string make_preamble(Status status, std::string_view date_field) {
     std::string text(status_line(status));
@@ -161,8 +186,8 @@ void write_response(core::SendQueue& output, core::BlockPool& blocks, Response&&
         return;
     }
     if (auto* text = std::get_if<std::string>(&content); text != nullptr && copied.empty()) {
-        const auto owner = std::make_shared<const std::string>(std::move(*text));
-        output.append(core::SharedPiece{owner->data(), owner->size(), owner}, blocks);
+        const auto owner = std::make_shared<const TakenText>(std::move(*text), blocks);
+        output.append(core::SharedPiece{owner->text().data(), owner->text().size(), owner}, blocks);
     } else if (auto* shared = std::get_if<core::SharedPiece>(&content)) {
         output.append(std::move(*shared), blocks);
     } else if (auto* file = std::get_if<core::FilePiece>(&content)) {

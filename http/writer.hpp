@@ -28,6 +28,9 @@ struct WriteContext {
 /// The beginning of every head with this status in this second. date_field: "Date: …" CRLF.
 [[nodiscard]] std::string make_preamble(Status status, std::string_view date_field);
 
+/// Whether the output will hold much memory for this response until it is sent.
+[[nodiscard]] bool takes_much_memory(const Response& response, bool head_only) noexcept;
+
 /// The head and the content, in one run of bytes where they are small.
 void write_response(core::SendQueue& output, core::BlockPool& blocks, Response&& response,
                     const WriteContext& context);

@@ -25,6 +25,19 @@ TEST(BlockPool, CountsWhatIsOut) {
     EXPECT_EQ(pool.kept(), 2U);
 }
 
+TEST(BlockPool, CountsWhatIsChargedToo) {
+    BlockPool pool;
+    Block* block = pool.take();
+    pool.charge(1'000);
+    pool.charge(10);
+    EXPECT_EQ(pool.output_bytes(), Block::size_bytes + 1'010);
+    pool.discharge(1'000);
+    pool.give(block);
+    EXPECT_EQ(pool.output_bytes(), 10U);
+    pool.discharge(10);
+    EXPECT_EQ(pool.output_bytes(), 0U);
+}
+
 TEST(BlockPool, TheLastGivenIsTheFirstTaken) {
     BlockPool pool;
     Block* cold = pool.take();

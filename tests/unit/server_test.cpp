@@ -99,7 +99,7 @@ Options options_for(std::uint32_t workers) {
 void expect_all_back(const Server::Outcome& outcome) {
     EXPECT_EQ(outcome.buffers_lent, 0U);
     EXPECT_EQ(outcome.inputs_lent, 0U);
-    EXPECT_EQ(outcome.blocks_lent, 0U);
+    EXPECT_EQ(outcome.output_bytes, 0U);
     EXPECT_EQ(outcome.chunks_lent, 0U);
     EXPECT_EQ(outcome.counters.late_completions, 0U);
     EXPECT_EQ(outcome.counters.closed_total(), outcome.counters.accepted);

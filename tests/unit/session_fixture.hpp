@@ -66,7 +66,7 @@ class SessionFixture : public testing::Test, private core::Host<Session> {
         if (service_ != nullptr) {
             EXPECT_EQ(service_->inputs().lent(), 0U) << "an input buffer was not given back";
         }
-        EXPECT_EQ(pool_.lent(), 0U) << "a block was not given back";
+        EXPECT_EQ(pool_.output_bytes(), 0U) << "output was not given back";
     }
 
     TestConnection& connect() {

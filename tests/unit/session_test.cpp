@@ -748,10 +748,10 @@ TEST_F(SessionTest, WhoKeepsSendingAndNeverReadsIsCut) {
 
 TEST_F(SessionTest, TheMemoryOfAllInputTogetherHasABound) {
     Limits limits;
-    limits.input_bytes_max = 100'000;
+    limits.buffered_bytes_max = 120'000;
     Service& service = start(limits);
-    const std::string half = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 40000\r\n\r\n" +
-                             std::string(20'000, 'a');
+    const std::string half = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n" +
+                             std::string(45'000, 'a');
     TestConnection& first = connect();
     give(first, half);
     EXPECT_EQ(first.progress.need, Need::content);
@@ -763,12 +763,85 @@ TEST_F(SessionTest, TheMemoryOfAllInputTogetherHasABound) {
     EXPECT_EQ(third.progress.reason, Reason::overload);
     EXPECT_TRUE(third.received.starts_with("HTTP/1.1 503 ")) << third.received;
     // The others are not disturbed, and what ends makes room.
-    give(first, std::string(20'000, 'a'));
+    give(first, std::string(15'000, 'a'));
     EXPECT_TRUE(first.received.starts_with("HTTP/1.1 200 ")) << first.received.substr(0, 100);
     TestConnection& fourth = connect();
     give(fourth, half);
     EXPECT_EQ(fourth.progress.need, Need::content);
     EXPECT_EQ(service.inputs().lent(), 2U);
+}
+
+TEST_F(SessionTest, TheLastEighthOfTheInputsMemoryIsForSmallRequests) {
+    Limits limits;
+    limits.buffered_bytes_max = 400'000;
+    start(limits);
+    const auto half = [](std::size_t size) {
+        return "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" +
+               std::string(size, 'a');
+    };
+    TestConnection& large = connect();
+    give(large, half(200'000));
+    EXPECT_EQ(large.progress.need, Need::content);
+    TestConnection& other = connect();
+    give(other, half(149'000));
+    EXPECT_EQ(other.progress.need, Need::content);
+    TestConnection& refused = connect();
+    give(refused, half(40'000));
+    EXPECT_TRUE(refused.received.starts_with("HTTP/1.1 503 ")) << refused.received;
+    TestConnection& small = connect();
+    give(small, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Le");
+    give(small, "ngth: 5\r\n\r\nhel");
+    give(small, "lo");
+    EXPECT_TRUE(small.received.starts_with("HTTP/1.1 200 ")) << small.received;
+}
+
+TEST_F(SessionTest, APromisedContentReservesLittle) {
+    Limits limits;
+    limits.buffered_bytes_max = 100'000;
+    start(limits);
+    for (int i = 0; i < 15; ++i) {
+        TestConnection& c = connect();
+        give(c, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\na");
+        EXPECT_EQ(c.progress.need, Need::content) << i;
+    }
+}
+
+TEST_F(SessionTest, TheMemoryOfAllOutputTogetherHasABound) {
+    const std::string large(40'000, 'x');
+    router_.get("/text", [&](const Request&, Responder responder) {
+        responder.send(std::move(Response().content(std::string(large)).close()));
+    });
+    router_.get("/view", [&](const Request&, Responder responder) {
+        responder.send(std::move(Response().content(std::string_view(large))));
+    });
+    Limits limits;
+    limits.buffered_bytes_max = 100'000;
+    start(limits);
+    std::vector<TestConnection*> readers;
+    for (int i = 0; i < 2; ++i) {
+        readers.push_back(&connect());
+        readers.back()->blocked = true;
+        give(*readers.back(), get("/text"));
+    }
+    TestConnection& refused = connect();
+    give(refused, get("/view"));
+    EXPECT_TRUE(refused.received.starts_with("HTTP/1.1 503 ")) << refused.received;
+    EXPECT_NE(refused.received.find("Retry-After: 1\r\n"), std::string::npos);
+    EXPECT_FALSE(refused.ended()) << "it may ask again";
+    TestConnection& last = connect();
+    give(last, get("/text"));
+    EXPECT_TRUE(last.received.starts_with("HTTP/1.1 503 ")) << last.received;
+    EXPECT_TRUE(last.ended()) << "the handler wanted the connection to end";
+    give(refused, get("/echo/small"));
+    EXPECT_TRUE(refused.received.ends_with("\r\n\r\nsmall")) << "small answers go on";
+    // What is taken makes room, and no answer that was begun has suffered.
+    unblock(*readers[0]);
+    EXPECT_TRUE(readers[0]->received.ends_with(large));
+    refused.received.clear();
+    give(refused, get("/view"));
+    EXPECT_TRUE(refused.received.ends_with(large)) << refused.received.substr(0, 100);
+    unblock(*readers[1]);
+    EXPECT_TRUE(readers[1]->received.ends_with(large));
 }
 
 TEST_F(SessionTest, UnsentOutputHasABound) {

@@ -22,7 +22,7 @@ class WriterTest : public testing::Test {
   protected:
     void TearDown() override {
         queue_.clear(pool_);
-        EXPECT_EQ(pool_.lent(), 0U) << "a block was not given back";
+        EXPECT_EQ(pool_.output_bytes(), 0U) << "something was not given back";
     }
 
     void write(Response&& response, Connection connection = Connection::unsaid,
@@ -105,6 +105,33 @@ TEST_F(WriterTest, WritesFieldsInOrderAfterTheType) {
 TEST_F(WriterTest, AStatusWithoutAPhraseKeepsTheSpace) {
     write(Response(static_cast<Status>(299)));
     EXPECT_EQ(sent_all(), head("299 ", "Content-Length: 0\r\n"));
+}
+
+TEST_F(WriterTest, ATextThatWasTakenOverIsChargedUntilItIsSent) {
+    write(std::move(Response().content(std::string(100'000, 'x'))));
+    EXPECT_GE(pool_.output_bytes(), 100'000 + core::Block::size_bytes);
+    queue_.consume(queue_.size_bytes() - 1, pool_);
+    EXPECT_GE(pool_.output_bytes(), 100'000U);
+    queue_.consume(1, pool_);
+    EXPECT_EQ(pool_.output_bytes(), 0U);
+}
+
+TEST_F(WriterTest, KnowsWhatTakesMuchMemory) {
+    const std::string small(16 * 1024, 'x');
+    const std::string large(16 * 1024 + 1, 'x');
+    const auto takes = [](Response&& response, bool head_only = false) {
+        return takes_much_memory(response, head_only);
+    };
+    EXPECT_FALSE(takes(std::move(Response().content(std::string_view(small)))));
+    EXPECT_FALSE(takes(std::move(Response().content(std::string(small)))));
+    EXPECT_TRUE(takes(std::move(Response().content(std::string_view(large)))));
+    EXPECT_TRUE(takes(std::move(Response().content(std::string(large)))));
+    EXPECT_FALSE(takes(std::move(Response().content(std::string(large))), true)) << "HEAD";
+    EXPECT_FALSE(takes(std::move(Response(Status::no_content).content(std::string(large)))));
+    EXPECT_FALSE(takes(
+        std::move(Response().content(core::SharedPiece{large.data(), large.size(), nullptr}))))
+        << "somebody else keeps it";
+    EXPECT_FALSE(takes(std::move(Response().content(core::FilePiece{0, 1 << 20, nullptr, 1}))));
 }
 
 // RFC 9110 §8.6 and §9.3.2: the length is that of GET, the content is not sent, whatever holds it.
