@@ -248,6 +248,27 @@ class SlowReaders(HostileTest):
             )
 
 
+    def test_large_answers(self) -> None:
+        """Of many clients at once: those beyond --max-buffered are refused."""
+        server = self.serve_with("conformance", write_timeout=FAR)
+        request = post(b"x" * 900_000)
+        count = 100
+        server.forget_peak()
+        memory = server.resident_bytes()
+        with crowd(server, count, lambda: [request], False, 2048) as attackers:
+            sent = (len(request),) * count
+            drive(attackers, 0, over=lambda: tuple(a.sent for a in attackers) == sent)
+            statuses = []
+            for attacker in attackers:
+                attacker.socket.settimeout(scaled(10))
+                statuses.append(attacker.socket.recv(12)[9:])
+            grown = server.peak_resident_bytes() - memory
+        self.assertEqual(set(statuses), {b"200", b"503"})
+        if not is_instrumented("conformance"):
+            # Requests and answers may use as much each; without a bound it would be 90 MB.
+            self.assertLess(grown, COMMON_MEMORY + BUFFERED + count * OUTPUT_MEMORY // 4)
+
+
 class Connections(HostileTest):
     def test_silent(self) -> None:
         server = self.serve_with("hello", header_timeout=SHORT)

@@ -1,0 +1,104 @@
+// The session's part that answers: calls the handler, makes the answers that no handler gives, and
+// writes each with what it says of the connection.
+#include <string>
+#include <utility>
+
+#include "http/service.hpp"
+#include "http/session.hpp"
+#include "http/writer.hpp"
+
+namespace enduring::http {
+
+using core::Reason;
+
+void Session::dispatch(Service& service, core::SendQueue& output, const Request& request,
+                       const Router::Match& match) {
+    state_ = State::answer;
+    if (match.kind != Router::Match::Kind::found) {
+        answer_without_handler(service, output, request, match);
+        return;
+    }
+    in_handler_ = true;
+    try {
+        // If the handler throws, its responder is destroyed on the way and answers 500.
+        (*match.handler)(request, Responder(service, id_, requests_));
+    } catch (...) {
+        service.on_handler_threw();
+    }
+    in_handler_ = false;
+}
+
+void Session::answer_without_handler(Service& service, core::SendQueue& output,
+                                     const Request& request, const Router::Match& match) {
+    const Method method = request.method();
+    if (method == Method::connect) {
+        // What would follow is no HTTP: the connection cannot go on.
+        refuse_to_persist();
+    }
+    if (method == Method::options && (request.path() == "*" || match.allowed != 0)) {
+        const std::string allow = Router::allow_value(
+            request.path() == "*" ? service.router().all_methods() : match.allowed);
+        write(service, output, std::move(Response(Status::no_content).field("Allow", allow)));
+        return;
+    }
+    Status status = Status::not_found;
+    std::string allow;
+    if (method == Method::other) {
+        status = Status::not_implemented;
+    } else if (method == Method::connect || method == Method::trace || match.allowed != 0) {
+        status = Status::method_not_allowed;
+        allow = Router::allow_value(match.allowed);
+    }
+    Response response = error_response(status);
+    if (!allow.empty()) {
+        response.field("Allow", allow);
+    }
+    write(service, output, std::move(response));
+}
+
+// Answers what was not understood or came too late, and ends the connection's input.
+void Session::refuse(Service& service, core::SendQueue& output, Status status, Reason reason) {
+    persistent_ = false;
+    reason_ = reason;
+    write(service, output, error_response(status));
+}
+
+void Session::write(Service& service, core::SendQueue& output, Response&& response) {
+    const Limits& limits = service.limits();
+    const bool last = limits.requests_max != 0 && requests_ >= limits.requests_max;
+    const bool retires = retire_reason_ != Reason::none;
+    const bool server_closes = response.closes();
+    const bool closes = !persistent_ || server_closes || retires || last;
+    if (takes_much_memory(response, head_only_) &&
+        service.blocks().output_bytes() + response.content_size() > limits.buffered_bytes_max)
+        [[unlikely]] {
+        response = error_response(Status::service_unavailable).field("Retry-After", "1");
+    }
+    WriteContext context;
+    context.head_only = head_only_;
+    context.preamble = service.preamble(response.status());
+    if (closes) {
+        context.connection = WriteContext::Connection::close;
+    } else if (limits.keepalive_field) {
+        context.connection = WriteContext::Connection::keep_alive;
+        context.keepalive_timeout_s = limits.keepalive_timeout_s;
+        context.requests_left = limits.requests_max == 0 ? 0 : limits.requests_max - requests_;
+    } else if (old_version_) {
+        context.connection = WriteContext::Connection::keep_alive;
+    }
+    Reason reason = Reason::none;
+    if (closes) {
+        reason = !persistent_    ? Reason::client_close
+                 : server_closes ? Reason::server_close
+                 : retires       ? retire_reason_
+                                 : Reason::keepalive_requests;
+    }
+    write_response(output, service.blocks(), std::move(response), context);
+    ++answers_unsent_;
+    state_ = State::head;
+    if (closes) {
+        end(reason);
+    }
+}
+
+}  // namespace enduring::http
