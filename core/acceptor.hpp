@@ -82,7 +82,7 @@ class Acceptor {
         }
     }
 
-    /// Ends accepting for good and refuses what is parked.
+    /// Ends accepting for good; refuse_parked() does the rest.
     void shut() {
         if (std::exchange(shut_, true)) {
             return;
@@ -94,9 +94,13 @@ class Acceptor {
         for (Listener& listener : listeners_) {
             close_if_done(listener);
         }
-        for (const int descriptor : std::exchange(parked_, {})) {
+    }
+
+    /// Refuses what is parked once accepting has ended for good, as submissions find room.
+    void refuse_parked() {
+        while (shut_ && !parked_.empty() && submitter_.has_room()) {
             uncount();
-            refuse(descriptor);
+            refuse(unpark());
         }
     }
 
@@ -153,6 +157,29 @@ class Acceptor {
         return descriptor;
     }
 
+    /// No connection of this worker can make room for those that are parked: the last that came go
+    /// to workers where one can, or where a slot is free. `bound`: a worker with as many
+    /// connections takes no more.
+    void pass_on(std::uint32_t bound) {
+        while (!parked_.empty() && has_neighbours() && submitter_.has_room()) {
+            Balance& balance = *neighbours_.balance;
+            const unsigned target = balance.choose_other(neighbours_.worker, bound);
+            if (target == neighbours_.worker) {
+                return;
+            }
+            balance.remove(neighbours_.worker);
+            balance.add(target);
+            hand_over(parked_.back(), target);
+            parked_.pop_back();
+        }
+    }
+    /// Tells the others whether to leave this worker alone.
+    void set_stuck(bool stuck) noexcept {
+        if (has_neighbours()) {
+            neighbours_.balance->set_stuck(neighbours_.worker, stuck);
+        }
+    }
+
     /// For a connection that came to a draining worker.
     void refuse(int descriptor) {
         ++counters_.refused;
@@ -172,7 +199,7 @@ class Acceptor {
             return listener.descriptor >= 0 || listener.cancelling;
         });
         const Balance* balance = neighbours_.balance;
-        return !listening && others_closing_ == 0 &&
+        return !listening && parked_.empty() && others_closing_ == 0 &&
                (balance == nullptr ||
                 (balance->accepting() == 0 && balance->count(neighbours_.worker) == 0));
     }
@@ -207,12 +234,16 @@ class Acceptor {
         if (target == neighbours_.worker) {
             return Outcome::adopt;
         }
+        hand_over(descriptor, target);
+        return Outcome::nothing;
+    }
+
+    void hand_over(int descriptor, unsigned target) {
         ++counters_.handed_over;
         const auto number = static_cast<std::uint32_t>(descriptor);
         prepare_message(submitter_.sqe(), neighbours_.ring_descriptors[target], number,
                         Token{Operation::handed_over, 0, 0},
                         Token{Operation::hand_over, number, target});
-        return Outcome::nothing;
     }
 
     Outcome on_failed(int error) {

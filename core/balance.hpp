@@ -27,6 +27,14 @@ class Balance {
     /// A worker has begun to drain: it takes and hands over no new connection from now on. Release
     /// and acquire order this after the counts of all that it handed over before.
     void stop_accepting() noexcept { accepting_.fetch_sub(1, std::memory_order_acq_rel); }
+    /// Whether a worker is full, newcomers wait there, and none of its connections can make room.
+    void set_stuck(unsigned worker, bool stuck) noexcept {
+        counts_[worker].stuck.store(stuck, std::memory_order_relaxed);
+    }
+    [[nodiscard]] bool stuck(unsigned worker) const noexcept {
+        return counts_[worker].stuck.load(std::memory_order_relaxed);
+    }
+
     /// Workers that may still hand over.
     [[nodiscard]] unsigned accepting() const noexcept {
         return accepting_.load(std::memory_order_acquire);
@@ -43,15 +51,15 @@ class Balance {
     }
 
     /// The worker that should have the next connection that `self` accepted: itself, unless it is
-    /// full, or the least loaded one has fewer by more than a sixteenth and two. Moving costs two
-    /// completions, so small differences stay.
+    /// full, or the least loaded one that is not stuck has fewer by more than a sixteenth and two.
+    /// Moving costs two completions, so small differences stay.
     [[nodiscard]] unsigned choose(unsigned self, bool self_full = false) const noexcept {
         const std::uint32_t mine = count(self);
         unsigned least = self;
         std::uint32_t least_count = mine;
         for (unsigned i = 0; i < workers_; ++i) {
             const std::uint32_t other = count(i);
-            if (other < least_count) {
+            if (other < least_count && !stuck(i)) {
                 least = i;
                 least_count = other;
             }
@@ -59,9 +67,25 @@ class Balance {
         return self_full || mine > least_count + least_count / 16 + 2 ? least : self;
     }
 
+    /// Of the workers other than `self`, the least loaded one that can take a newcomer of a stuck
+    /// worker: it is not stuck, and has fewer connections than `bound`. Or `self`.
+    [[nodiscard]] unsigned choose_other(unsigned self, std::uint32_t bound) const noexcept {
+        unsigned least = self;
+        std::uint32_t least_count = bound;
+        for (unsigned i = 0; i < workers_; ++i) {
+            const std::uint32_t other = count(i);
+            if (i != self && other < least_count && !stuck(i)) {
+                least = i;
+                least_count = other;
+            }
+        }
+        return least;
+    }
+
   private:
     struct alignas(64) Count {
         std::atomic<std::uint32_t> value{0};
+        std::atomic<bool> stuck{false};
     };
     unsigned workers_;
     std::unique_ptr<Count[]> counts_;

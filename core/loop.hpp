@@ -49,7 +49,7 @@ struct LoopOptions {
     PeerCounts* peers = nullptr;  ///< shared by all workers; null: no limit for each peer
 };
 
-/// Owns the connections. Everything happens in the thread that calls run().
+/// Owns the connections. Everything happens in the thread that calls turn().
 template <class RingType, Protocol ProtocolType>
 class Loop final : public Host<typename ProtocolType::Session> {
   public:
@@ -81,14 +81,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
     /// backlog: as it was given to listen(2).
     void add_listener(int descriptor, std::uint32_t backlog) { acceptor_.add(descriptor, backlog); }
 
-    /// Runs until a drain has ended.
-    void run() {
-        while (!finished()) {
-            turn();
-        }
-    }
-
-    /// One turn. Public for tests that step the loop.
+    /// One turn; to be repeated until finished().
     void turn() {
         accept();
         const std::uint64_t last_ms = now_ms_;
@@ -210,7 +203,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     [[nodiscard]] std::optional<std::uint64_t> wait_ms() const {
         if (!due_.empty() || !starved_.empty() || !woken_.empty() || !sending_.empty() ||
-            sweep_ != sweep_done || came_to_rest_ || catch_up_.active()) {
+            sweep_ != sweep_done || came_to_rest_ || catch_up_.active() ||
+            (drain_.state() == ServerState::draining && acceptor_.parked() > 0)) {
             return 0;
         }
         if (drain_.state() == ServerState::stopped) {
@@ -328,21 +322,32 @@ class Loop final : public Host<typename ProtocolType::Session> {
         }
     }
 
-    // Ends quiet connections, one for each that waits for a slot.
+    // Ends quiet connections, one for each that waits for a slot; where there is none, another
+    // worker may have one.
     void make_room() {
-        const bool try_now = !none_quiet_ || came_to_rest_;
-        came_to_rest_ = false;
-        if (acceptor_.parked() <= evicting_) [[likely]] {
-            none_quiet_ = false;
+        if (drain_.state() >= ServerState::draining) {
+            acceptor_.refuse_parked();
             return;
         }
-        while (try_now && acceptor_.parked() > evicting_) {
-            none_quiet_ = !evict();
-            if (none_quiet_) {
-                came_to_rest_ = !submitter_.has_room();  // perhaps one is, but not now
+        const bool came_to_rest = std::exchange(came_to_rest_, false);
+        if (none_quiet_ && (came_to_rest || !connections_.full())) {
+            set_none_quiet(false);
+        }
+        while (acceptor_.parked() > evicting_ && !none_quiet_) {
+            if (!submitter_.has_room()) {
+                came_to_rest_ = true;  // perhaps one is quiet, but not now
                 return;
             }
+            set_none_quiet(!evict());
         }
+        if (none_quiet_) [[unlikely]] {
+            acceptor_.pass_on(connections_.capacity() + newcomers_max);
+        }
+    }
+
+    void set_none_quiet(bool none_quiet) {
+        none_quiet_ = none_quiet;
+        acceptor_.set_stuck(none_quiet);
     }
 
     // What a quiet connection holds may do for a new one. Not more often than accepting is tried
@@ -359,7 +364,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     // Ends the connection that has been quiet for longest; false if none is.
     bool evict() {
-        for (bool searched = false; submitter_.has_room(); searched = true) {
+        for (bool searched = false;; searched = true) {
             while (const auto entry = quiet_.take()) {
                 Connection* connection = connections_.find(entry->slot, entry->generation);
                 if (connection != nullptr && connection->lifecycle.evictable() &&
@@ -382,7 +387,6 @@ class Loop final : public Host<typename ProtocolType::Session> {
                 }
             });
         }
-        return false;
     }
 
     // The peer of a connection is counted as long as the connection lives. One too many is not
@@ -733,7 +737,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
     QuietOrder quiet_;
     std::uint64_t next_sacrifice_ms_ = 0;  // when one may be ended for its descriptor
     std::uint32_t evicting_ = 0;  // connections that have been evicted and are not released yet
-    bool none_quiet_ = false;     // connections wait for a slot, and no other can make room
+    bool none_quiet_ = false;     // all slots are taken, and no connection can make room
     bool came_to_rest_ = false;   // ... but one has become quiet since
     std::vector<std::optional<std::uint64_t>> counted_peers_;  // by slot, those that are counted
     std::uint32_t draw_ = 0;  // spreads the ages of connections: each differs much from the last

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/buffer_ring.hpp"
+#include "core/heap.hpp"
 #include "core/limits.hpp"
 #include "core/loop.hpp"
 #include "core/result.hpp"
@@ -55,7 +56,7 @@ class Worker {
     /// Starts the thread; gives when the ring is the thread's own.
     Result<void> start() {
         std::future<Result<void>> outcome = enabled_.get_future();
-        const auto run = [this] {
+        const auto live = [this] {
             if (options_.pin) {
                 pin_to_processor(number_);
             }
@@ -63,11 +64,11 @@ class Worker {
             const bool good = result.has_value();
             enabled_.set_value(std::move(result));
             if (good) {
-                loop_->run();
+                run();
             }
         };
         try {
-            thread_ = std::thread(run);
+            thread_ = std::thread(live);
         } catch (const std::system_error& error) {
             return fail(std::string("a worker's thread cannot be started: ") + error.what(),
                         "raise the limit of processes (ulimit -u, --pids-limit), or give fewer "
@@ -94,6 +95,17 @@ class Worker {
         : options_(options),
           buffers_(options.receive_buffers, options.receive_buffer_bytes),
           ring_(std::move(ring)) {}
+
+    // Until a drain has ended. One worker looks after the heap for all.
+    void run() {
+        HeapTrimmer heap;
+        while (!loop_->finished()) {
+            loop_->turn();
+            if (number_ == 0) {
+                heap.on_time(loop_->now_ms());
+            }
+        }
+    }
 
     WorkerOptions options_;
     unsigned number_ = 0;

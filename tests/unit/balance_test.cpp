@@ -35,6 +35,31 @@ TEST(Balance, OneWorkerKeepsEverything) {
     EXPECT_EQ(balance.choose(0), 0U);
 }
 
+TEST(Balance, WhoIsStuckGetsNothing) {
+    Balance balance(3);
+    fill(balance, {20, 0, 5});
+    balance.set_stuck(1, true);
+    EXPECT_TRUE(balance.stuck(1));
+    EXPECT_EQ(balance.choose(0), 2U);
+    EXPECT_EQ(balance.choose(0, true), 2U);
+    balance.set_stuck(2, true);
+    EXPECT_EQ(balance.choose(0, true), 0U);
+    balance.set_stuck(1, false);
+    EXPECT_EQ(balance.choose(0), 1U);
+}
+
+TEST(Balance, TheNewcomersOfAStuckWorkerGoToTheLeastLoadedThatCanTakeThem) {
+    Balance balance(4);
+    fill(balance, {0, 12, 9, 11});
+    balance.set_stuck(0, true);
+    EXPECT_EQ(balance.choose_other(0, 20), 2U);
+    EXPECT_EQ(balance.choose_other(2, 20), 3U) << "not to the one that is stuck";
+    balance.set_stuck(2, true);
+    EXPECT_EQ(balance.choose_other(0, 20), 3U);
+    EXPECT_EQ(balance.choose_other(0, 12), 3U);
+    EXPECT_EQ(balance.choose_other(0, 11), 0U) << "all have as many as they take";
+}
+
 TEST(Balance, SmallDifferencesStay) {
     Balance balance(2);
     EXPECT_EQ(balance.choose(1), 1U);
