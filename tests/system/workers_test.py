@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import harness
-from harness import NOBODY, Client, Server, SystemTest, get, run_program, scaled
+from harness import NOBODY, Client, Server, SystemTest, get, post, run_program, scaled
 
 PTRACE_DETACH = 17
 PTRACE_SEIZE = 0x4206
@@ -68,8 +68,8 @@ class Balance(SystemTest):
             self.assertEqual(client.read_response().status, 200)
         return set(range(len(clients))) - answered
 
-    def shares(self, server: Server, clients: list[Client]) -> list[int]:
-        """How many connections each worker has."""
+    def sets(self, server: Server, clients: list[Client]) -> list[set[int]]:
+        """Which connections each worker has."""
         for _ in range(5):
             try:
                 sets = [self.silent_without(thread, clients) for thread in threads_of(server)]
@@ -77,8 +77,12 @@ class Balance(SystemTest):
                 self.skipTest("debugging is not permitted here")
             # On a busy machine an answer may be too late for us; then each is not counted once.
             if sum(map(len, sets)) == len(clients):
-                return sorted(len(found) for found in sets if found)
+                return [found for found in sets if found]
         raise AssertionError(f"no clear shares: {sets}")
+
+    def shares(self, server: Server, clients: list[Client]) -> list[int]:
+        """How many."""
+        return sorted(map(len, self.sets(server, clients)))
 
     def check_balance(self, server: Server, one_by_one: bool) -> None:
         clients = []
@@ -114,6 +118,52 @@ class Balance(SystemTest):
             client.close()
         harness.wait_until(lambda: server.descriptors() == before - 200, "they are gone")
         self.check_balance(server, True)
+
+    def full_server(self) -> tuple[Server, list[Client], list[Client]]:
+        """Two workers without a free slot; the clients of the first are in the middle of a request,
+        those of the second idle."""
+        server = self.serve("conformance", "--workers", "2", "--max-connections", "20")
+        clients = [self.connect(server) for _ in range(20)]
+        for client in clients:
+            client.exchange(get())
+        busy, idle = ([clients[i] for i in found] for found in self.sets(server, clients))
+        for client in busy:
+            client.send(post(b"hello")[:-1])
+        return server, busy, idle
+
+    def check_newcomers(self, server: Server, busy: list[Client]) -> None:
+        # The kernel chooses whose listener they come to.
+        newcomers = [self.connect(server) for _ in range(8)]
+        for client in newcomers:
+            client.send(get())
+        for client in newcomers:
+            self.assertEqual(client.read_response().status, 200)
+        for client in busy:
+            client.send(b"o")
+            self.assertEqual(client.read_response().body, b"hello")
+
+    def test_another_worker_has_idle_connections(self) -> None:
+        server, busy, idle = self.full_server()
+        self.check_newcomers(server, busy)
+        self.assertEqual(server.closed("evicted"), 8)
+        self.assertEqual(sum(client.wait_readable(0) for client in idle), 8)
+
+    def test_another_worker_gets_room(self) -> None:
+        """While newcomers wait at one that is full."""
+        server, busy, idle = self.full_server()
+        for client in idle:
+            client.send(post(b"hello")[:-1])
+        newcomers = [self.connect(server) for _ in range(8)]
+        for client in newcomers:
+            client.send(get())
+        self.assertFalse(any(client.wait_readable(0.05) for client in newcomers))
+        for client in idle:
+            client.close()
+        for client in newcomers:
+            self.assertEqual(client.read_response().status, 200)
+        for client in busy:
+            client.send(b"o")
+            self.assertEqual(client.read_response().body, b"hello")
 
     def test_many_workers(self) -> None:
         server = self.serve("hello", "--workers", "8")
