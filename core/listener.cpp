@@ -174,10 +174,13 @@ void remove_stale(const SocketAddress& name, const Address& address) {
     }
 }
 
+// 0: the system does not say it.
 std::uint16_t bound_port(int socket) {
     sockaddr_storage name{};
     socklen_t size = sizeof name;
-    ::getsockname(socket, reinterpret_cast<sockaddr*>(&name), &size);
+    if (::getsockname(socket, reinterpret_cast<sockaddr*>(&name), &size) != 0) {
+        return 0;
+    }
     if (name.ss_family == AF_INET6) {
         return ntohs(reinterpret_cast<const sockaddr_in6*>(&name)->sin6_port);
     }
@@ -240,6 +243,9 @@ int Listener::open_one(SocketAddress& name, int backlog) {
         }
         if (tcp && address_.port == 0) {
             address_.port = bound_port(socket.get());
+            if (address_.port == 0) {
+                return errno;
+            }
             set_port(name, address_.port);
         }
         descriptors.push_back(socket.release());

@@ -16,7 +16,8 @@ class Messenger {
   public:
     static Result<std::unique_ptr<Messenger>> open();
 
-    /// Posts a completion with this token and result to the ring. False if the kernel refused.
+    /// Posts a completion with this token and result to the ring. While the kernel is short of
+    /// memory it is tried again, for a second; false if that did not help. Then nothing was posted.
     bool post(int ring_descriptor, Token token, std::int32_t result);
 
   private:

@@ -202,6 +202,13 @@ int Ring::submit_and_wait(std::optional<std::uint64_t> timeout_ms) noexcept {
     return result >= 0 || result == -ETIME || result == -EINTR ? 0 : result;
 }
 
+void Ring::forget_unsubmitted() noexcept {
+    const unsigned head = io_uring_smp_load_acquire(ring_.sq.khead);
+    ring_.sq.sqe_tail = head;
+    ring_.sq.sqe_head = head;
+    io_uring_smp_store_release(ring_.sq.ktail, head);
+}
+
 Result<void> Ring::register_buffer_ring(io_uring_buf_ring* memory, std::uint32_t count,
                                         std::uint16_t group) {
     io_uring_buf_reg registration{};

@@ -59,6 +59,8 @@ class Ring {
     }
     /// Submits without waiting. Gives -errno or the number submitted.
     int submit() noexcept { return io_uring_submit(&ring_); }
+    /// What was taken and the kernel has not got will do nothing.
+    void forget_unsubmitted() noexcept;
     /// Submits and waits for a completion, at most until timeout_ms have passed (0: does not wait;
     /// nothing: without limit). Gives -errno or 0; time-out and interruption are 0.
     int submit_and_wait(std::optional<std::uint64_t> timeout_ms) noexcept;

@@ -2,6 +2,7 @@
 // thread that builds the server, so that what is missing is said before anything runs.
 #pragma once
 
+#include <atomic>
 #include <future>
 #include <memory>
 #include <string>
@@ -66,6 +67,7 @@ class Worker {
             if (good) {
                 run();
             }
+            ended_.store(true, std::memory_order_release);
         };
         try {
             thread_ = std::thread(live);
@@ -77,6 +79,8 @@ class Worker {
         return outcome.get();
     }
 
+    /// The thread has nothing left to do: join() does not take long. From any thread.
+    [[nodiscard]] bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
     void join() {
         if (thread_.joinable()) {
             thread_.join();
@@ -113,6 +117,7 @@ class Worker {
     std::unique_ptr<Ring> ring_;
     std::unique_ptr<ProtocolType> protocol_;
     std::unique_ptr<Loop<Ring, ProtocolType>> loop_;
+    std::atomic<bool> ended_ = false;
     std::promise<Result<void>> enabled_;  // whether the thread has its ring
     std::thread thread_;
 };

@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -56,15 +54,13 @@ sigset_t ending_signals() {
 
 // Waits for the drain to end; a further signal cuts it short.
 Server::Outcome wait_for_end(Server& server, const sigset_t& signals) {
-    std::future<Server::Outcome> outcome =
-        std::async(std::launch::async, [&server] { return server.wait(); });
     const timespec pause{0, drain_poll_ns};
-    while (outcome.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+    while (!server.ended()) {
         if (sigtimedwait(&signals, nullptr, &pause) > 0) {
             server.drain();
         }
     }
-    return outcome.get();
+    return server.wait();
 }
 
 }  // namespace

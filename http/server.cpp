@@ -7,7 +7,6 @@
 #include <chrono>
 #include <new>
 #include <random>
-#include <thread>
 #include <utility>
 
 #include "core/balance.hpp"
@@ -27,7 +26,6 @@ using Worker = core::Worker<Service>;
 
 // Descriptors for rings, listeners and standard streams, whatever else there is.
 constexpr std::uint64_t spare_descriptors_min = 64;
-constexpr unsigned drain_tries_max = 100;
 // What the automatic limit of connections never exceeds, whatever the limit of descriptors is.
 constexpr std::uint64_t usual_connections_max = 1'000'000;
 
@@ -238,15 +236,9 @@ core::Result<void> Server::start() {
 void Server::drain() {
     parts_->ready = false;
     for (const auto& worker : parts_->workers) {
-        // The kernel refuses a message only when it is short of memory, for a moment.
-        for (unsigned tries = 0; tries < drain_tries_max; ++tries) {
-            if (parts_->messenger->post(worker->ring_descriptor(),
-                                        core::Token{core::Operation::command, 0, 0},
-                                        static_cast<std::int32_t>(core::Command::drain))) {
-                break;
-            }
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
+        parts_->messenger->post(worker->ring_descriptor(),
+                                core::Token{core::Operation::command, 0, 0},
+                                static_cast<std::int32_t>(core::Command::drain));
     }
 }
 
@@ -269,6 +261,10 @@ Server::Outcome Server::wait() {
     }
     parts_->waited = true;
     return outcome;
+}
+
+bool Server::ended() const noexcept {
+    return std::ranges::all_of(parts_->workers, [](const auto& worker) { return worker->ended(); });
 }
 
 core::Counters Server::counters() const {

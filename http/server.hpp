@@ -48,6 +48,8 @@ class Server {
     };
     /// Waits until a drain has ended.
     Outcome wait();
+    /// A drain has ended, so that wait() would not take long. From any thread.
+    [[nodiscard]] bool ended() const noexcept;
 
     /// Where it listens: a port 0 is replaced by the one that the system chose.
     [[nodiscard]] std::vector<core::Address> addresses() const;

@@ -328,7 +328,7 @@ class Server:
                 become(user)
 
         self.process = subprocess.Popen(
-            [str(BIN / program), *map(str, arguments), *addresses],
+            self.command([str(BIN / program), *map(str, arguments), *addresses]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -344,7 +344,12 @@ class Server:
             wait_until(self._read_addresses, "the server does not start")
         except AssertionError:
             self.kill()
+            self._errors.close()
             raise
+
+    def command(self, words: list[str]) -> list[str]:
+        """What is run; for those that put another program before it."""
+        return words
 
     def _read_addresses(self) -> bool:
         assert self.process.stdout is not None
