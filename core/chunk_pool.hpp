@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <vector>
 
 namespace enduring::core {
@@ -18,26 +19,41 @@ struct Chunk {
 
 class ChunkPool {
   public:
-    explicit ChunkPool(std::size_t chunks_max = 64) : chunks_max_(chunks_max) {}
+    explicit ChunkPool(std::size_t chunks_max = 64) : chunks_max_(chunks_max) {
+        chunks_.reserve(chunks_max);
+        free_.reserve(chunks_max);
+        if (chunks_max > 0) {
+            add();
+        }
+    }
 
-    /// A free chunk, or null when all are out.
-    [[nodiscard]] Chunk* take() {
+    /// A free chunk, or null when all are out, or memory is. At least one is there, so who waits
+    /// for one that comes back does not wait in vain.
+    [[nodiscard]] Chunk* take() noexcept {
         if (free_.empty()) {
             if (chunks_.size() == chunks_max_) {
                 return nullptr;
             }
-            chunks_.push_back(std::make_unique<Chunk>());
-            free_.push_back(chunks_.back().get());
+            try {
+                add();
+            } catch (const std::bad_alloc&) {
+                return nullptr;
+            }
         }
         Chunk* chunk = free_.back();
         free_.pop_back();
         chunk->filled = 0;
         return chunk;
     }
-    void give(Chunk* chunk) { free_.push_back(chunk); }
+    void give(Chunk* chunk) noexcept { free_.push_back(chunk); }
     [[nodiscard]] std::size_t lent() const noexcept { return chunks_.size() - free_.size(); }
 
   private:
+    void add() {
+        chunks_.push_back(std::make_unique<Chunk>());
+        free_.push_back(chunks_.back().get());
+    }
+
     std::size_t chunks_max_;
     std::vector<std::unique_ptr<Chunk>> chunks_;
     std::vector<Chunk*> free_;

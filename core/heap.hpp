@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace enduring::core {
 
@@ -13,16 +14,22 @@ namespace enduring::core {
 class HeapTrimmer {
   public:
     static constexpr std::uint64_t interval_ms = 8'000;
+    static constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
     /// Less free memory than that is kept.
     static constexpr std::size_t free_bytes_min = 32UL * 1024 * 1024;
 
-    /// To be called at any time, and often.
-    void on_time(std::uint64_t now_ms) {
-        if (now_ms >= next_ms_) [[unlikely]] {
+    /// Something was done, or next_ms() has come. After a time in which nothing was done, nothing
+    /// is looked at.
+    void on_turn(std::uint64_t now_ms) {
+        if (next_ms_ == never) {
             next_ms_ = now_ms + interval_ms;
+        } else if (now_ms >= next_ms_) {
+            next_ms_ = never;
             look();
         }
     }
+    /// When on_turn() is due though nothing was done.
+    [[nodiscard]] std::uint64_t next_ms() const noexcept { return next_ms_; }
 
     /// How often memory was given back.
     [[nodiscard]] std::uint64_t trims() const noexcept { return trims_; }
@@ -30,7 +37,7 @@ class HeapTrimmer {
   private:
     void look();
 
-    std::uint64_t next_ms_ = 0;
+    std::uint64_t next_ms_ = never;
     // What was free after the last trim, as the heap counts it: given back or not, it is free.
     std::size_t trimmed_bytes_ = 0;
     std::uint64_t trims_ = 0;

@@ -151,11 +151,17 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
     if (event.output_waiting && !output_waiting_) {
         begin_output(now_ms, limits);
     }
+    ENDURING_CHECK(!progress.broken || progress.need == Need::nothing,
+                   "a session went on though its output is broken");
     ENDURING_CHECK(progress.need != Need::room || output_waiting_ || sending_,
                    "a session waits for room in an output that is empty");
     if (progress.need == Need::nothing) {
         ENDURING_CHECK(progress.reason != Reason::none, "a session ended without a reason");
         give_reason(progress.reason);
+    }
+    if (progress.broken) {
+        break_off(progress.reason, true, now_ms, limits);
+        return;
     }
     phase_ = next_phase(phase_, trigger_of(progress.need));
     if (retire_reason_ != Reason::none && phase_ == Phase::idle) {

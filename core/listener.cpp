@@ -237,6 +237,7 @@ int Listener::open_one(SocketAddress& name, int backlog) {
         }
     }
     for (std::vector<int>& descriptors : descriptors_) {
+        descriptors.reserve(descriptors.size() + 1);
         Socket socket(bind_socket(name, address_, tcp));
         if (socket.get() < 0 || ::listen(socket.get(), backlog) != 0) {
             return errno;
@@ -270,13 +271,15 @@ Listener::~Listener() {
     }
 }
 
-int Listener::take(unsigned worker) noexcept {
-    if (worker >= descriptors_.size() || descriptors_[worker].empty()) {
-        return -1;
+std::span<const int> Listener::descriptors(unsigned worker) const noexcept {
+    return worker < descriptors_.size() ? std::span<const int>(descriptors_[worker])
+                                        : std::span<const int>();
+}
+
+void Listener::release(unsigned worker) noexcept {
+    if (worker < descriptors_.size()) {
+        descriptors_[worker].clear();
     }
-    const int descriptor = descriptors_[worker].back();
-    descriptors_[worker].pop_back();
-    return descriptor;
 }
 
 }  // namespace enduring::core

@@ -1,6 +1,7 @@
 // Listening sockets: opens them, and says clearly why one cannot be had.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "core/address.hpp"
@@ -25,9 +26,10 @@ class Listener {
 
     /// The address in fact: a port 0 is replaced by the one that the system chose.
     [[nodiscard]] const Address& address() const noexcept { return address_; }
-    /// The next descriptor for that worker, which is the caller's from now on; -1 if there is none
-    /// left.
-    [[nodiscard]] int take(unsigned worker) noexcept;
+    /// The descriptors for that worker, until release() still the listener's.
+    [[nodiscard]] std::span<const int> descriptors(unsigned worker) const noexcept;
+    /// They are the caller's from now on.
+    void release(unsigned worker) noexcept;
 
   private:
     explicit Listener(Address address) : address_(std::move(address)) {}

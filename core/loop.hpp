@@ -68,6 +68,13 @@ class Loop final : public Host<typename ProtocolType::Session> {
           connections_(options_.connections_max),
           wheel_(options_.connections_max, now_ms_),
           drain_(options_.connections_max, options_.drain_delay_ms, options_.drain_timeout_ms) {
+        // Only pages that are used take memory; and nothing need be allocated later.
+        for (auto* queue : {&due_, &sending_}) {
+            queue->reserve(options_.connections_max);
+        }
+        for (auto* queue : {&starved_, &woken_}) {
+            queue->reserve(options_.connections_max);
+        }
         protocol_.attach(this);
         if (options_.peers != nullptr) {
             counted_peers_.resize(options_.connections_max);
@@ -81,11 +88,11 @@ class Loop final : public Host<typename ProtocolType::Session> {
     /// backlog: as it was given to listen(2).
     void add_listener(int descriptor, std::uint32_t backlog) { acceptor_.add(descriptor, backlog); }
 
-    /// One turn; to be repeated until finished().
-    void turn() {
+    /// One turn; to be repeated until finished(). It ends at this time if nothing happens before.
+    void turn(std::uint64_t until_ms = TimerWheel::never) {
         accept();
         const std::uint64_t last_ms = now_ms_;
-        const auto wait = wait_ms();
+        const auto wait = wait_ms(until_ms);
         const bool all_submitted = submitter_.submit_and_wait(wait);
         now_ms_ = ring_.now_ms();
         catch_up_.begin_turn(wait ? last_ms + *wait : TimerWheel::never, last_ms, now_ms_);
@@ -201,7 +208,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         run_queue(sending_, [this](std::uint32_t slot) { begin_send(slot); });
     }
 
-    [[nodiscard]] std::optional<std::uint64_t> wait_ms() const {
+    [[nodiscard]] std::optional<std::uint64_t> wait_ms(std::uint64_t until_ms) const {
         if (!due_.empty() || !starved_.empty() || !woken_.empty() || !sending_.empty() ||
             sweep_ != sweep_done || came_to_rest_ || catch_up_.active() ||
             (drain_.state() == ServerState::draining && acceptor_.parked() > 0)) {
@@ -210,7 +217,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         if (drain_.state() == ServerState::stopped) {
             return last_messages_poll_ms;
         }
-        std::uint64_t next_ms = drain_.deadline_ms();
+        std::uint64_t next_ms = std::min(until_ms, drain_.deadline_ms());
         if (drain_.state() == ServerState::full && acceptor_.has_neighbours()) {
             next_ms = std::min(next_ms, now_ms_ + neighbour_poll_ms);
         }

@@ -60,17 +60,18 @@ void SendQueue::append(SharedPiece piece, BlockPool& pool) {
     if (piece.size == 0) {
         return;
     }
+    Block* const block = push(PieceKind::shared, pool);
     size_bytes_ += piece.size;
-    ::new (static_cast<void*>(push(PieceKind::shared, pool)->payload))
-        SharedPiece(std::move(piece));
+    ::new (static_cast<void*>(block->payload)) SharedPiece(std::move(piece));
 }
 
 void SendQueue::append(FilePiece piece, BlockPool& pool) {
     if (piece.size == 0) {
         return;
     }
+    Block* const block = push(PieceKind::file, pool);
     size_bytes_ += piece.size;
-    ::new (static_cast<void*>(push(PieceKind::file, pool)->payload)) FilePiece(std::move(piece));
+    ::new (static_cast<void*>(block->payload)) FilePiece(std::move(piece));
 }
 
 std::size_t SendQueue::gather(std::span<Slice> slices) const noexcept {

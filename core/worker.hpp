@@ -104,9 +104,9 @@ class Worker {
     void run() {
         HeapTrimmer heap;
         while (!loop_->finished()) {
-            loop_->turn();
+            loop_->turn(heap.next_ms());
             if (number_ == 0) {
-                heap.on_time(loop_->now_ms());
+                heap.on_turn(loop_->now_ms());
             }
         }
     }

@@ -62,13 +62,17 @@ struct InputBuffer {
 /// Not thread-safe; one per worker. Keeps a few free ones; large memory is not kept.
 class InputBufferPool {
   public:
+    InputBufferPool() { free_.reserve(kept_max); }
+
     [[nodiscard]] std::unique_ptr<InputBuffer> take() {
-        ++lent_;
+        std::unique_ptr<InputBuffer> buffer;
         if (free_.empty()) {
-            return std::make_unique<InputBuffer>();
+            buffer = std::make_unique<InputBuffer>();
+        } else {
+            buffer = std::move(free_.back());
+            free_.pop_back();
         }
-        std::unique_ptr<InputBuffer> buffer = std::move(free_.back());
-        free_.pop_back();
+        ++lent_;
         return buffer;
     }
     /// Counts what the buffer has grown or shrunk; gives the memory of all that are lent.
@@ -78,7 +82,7 @@ class InputBufferPool {
         memory_bytes_ += buffer.counted_bytes;
         return memory_bytes_;
     }
-    void give(std::unique_ptr<InputBuffer> buffer) {
+    void give(std::unique_ptr<InputBuffer> buffer) noexcept {
         --lent_;
         memory_bytes_ -= std::exchange(buffer->counted_bytes, 0);
         if (free_.size() < kept_max && buffer->memory_bytes() <= kept_bytes_max) {

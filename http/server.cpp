@@ -208,6 +208,28 @@ Server::~Server() {
     }
 }
 
+core::Result<void> Server::start_worker(unsigned number) {
+    Worker& worker = *parts_->workers[number];
+    core::Result<void> started;
+    try {
+        for (const core::Listener& listener : parts_->listeners) {
+            for (const int descriptor : listener.descriptors(number)) {
+                worker.loop().add_listener(descriptor, parts_->options.backlog);
+            }
+        }
+        started = worker.start();
+    } catch (const std::bad_alloc&) {
+        started = core::fail("there is not enough memory to start a worker", "raise the limit");
+    }
+    if (started) {
+        // The loop will close them.
+        for (core::Listener& listener : parts_->listeners) {
+            listener.release(number);
+        }
+    }
+    return started;
+}
+
 core::Result<void> Server::start() {
     parts_->started = true;
     core::Result<void> result;
@@ -215,14 +237,8 @@ core::Result<void> Server::start() {
         result = parts_->admin->start();
     }
     for (unsigned i = 0; i < parts_->workers.size(); ++i) {
-        for (core::Listener& listener : parts_->listeners) {
-            for (int descriptor = result ? listener.take(i) : -1; descriptor >= 0;
-                 descriptor = listener.take(i)) {
-                parts_->workers[i]->loop().add_listener(descriptor, parts_->options.backlog);
-            }
-        }
         if (result) {
-            result = parts_->workers[i]->start();
+            result = start_worker(i);
         }
         if (!result) {
             // The others must not wait for it when they end.

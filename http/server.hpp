@@ -69,6 +69,7 @@ class Server {
     struct Parts;
     explicit Server(std::unique_ptr<Parts> parts);
     static core::Result<std::unique_ptr<Server>> build(const Options& options, Router router);
+    core::Result<void> start_worker(unsigned number);
 
     std::unique_ptr<Parts> parts_;
     std::vector<std::string> report_;

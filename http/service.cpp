@@ -45,11 +45,15 @@ bool Service::is_waiting(core::ConnectionId connection, std::uint32_t number) co
 
 // The field is made once a second, at the first turn after the second has changed. The wall clock
 // may be set: then the next second shows it.
-void Service::renew_date(std::uint64_t now_ms) {
+void Service::renew_date(std::uint64_t now_ms) noexcept {
     const std::int64_t wall_ms = wall_clock_();
-    date_field_ = "Date: " + format_date(wall_ms / 1000) + "\r\n";
-    ++date_number_;
-    date_until_ms_ = now_ms + static_cast<std::uint64_t>(1000 - wall_ms % 1000);
+    try {
+        date_field_ = "Date: " + format_date(wall_ms / 1000) + "\r\n";
+        ++date_number_;
+        date_until_ms_ = now_ms + static_cast<std::uint64_t>(1000 - wall_ms % 1000);
+    } catch (const std::bad_alloc&) {
+        // The next turn tries again; until then the date is a little old.
+    }
 }
 
 }  // namespace enduring::http

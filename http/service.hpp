@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,16 +43,17 @@ class Service final : public Exchanges {
     }
     void open(Session& session, core::ConnectionId id) { session.open(id); }
     core::Progress receive(Session& session, core::SendQueue& output, std::span<const char> bytes) {
-        return session.receive(*this, output, {bytes.data(), bytes.size()});
+        return guard(session,
+                     [&] { return session.receive(*this, output, {bytes.data(), bytes.size()}); });
     }
     core::Progress resume(Session& session, core::SendQueue& output) {
-        return session.resume(*this, output);
+        return guard(session, [&] { return session.resume(*this, output); });
     }
     core::Progress finish_input(Session& session, core::SendQueue& output) {
-        return session.finish_input(*this, output);
+        return guard(session, [&] { return session.finish_input(*this, output); });
     }
     core::Progress time_out(Session& session, core::SendQueue& output) {
-        return session.time_out(*this, output);
+        return guard(session, [&] { return session.time_out(*this, output); });
     }
     void retire(Session& session, core::Reason reason) noexcept { session.retire(reason); }
     void close(Session& session) { session.close(*this); }
@@ -91,7 +93,17 @@ class Service final : public Exchanges {
         std::string text{};
     };
 
-    void renew_date(std::uint64_t now_ms);
+    void renew_date(std::uint64_t now_ms) noexcept;
+
+    // No exception crosses the loop: a connection for which memory runs out is cut.
+    template <class Run>
+    core::Progress guard(Session& session, Run&& run) noexcept {
+        try {
+            return run();
+        } catch (const std::bad_alloc&) {
+            return session.break_off(*this);
+        }
+    }
 
     const Router& router_;
     Limits limits_;

@@ -58,6 +58,12 @@ Progress Session::time_out(Service& service, core::SendQueue& output) {
     return progress(service);
 }
 
+Progress Session::break_off(Service& service) noexcept {
+    spoil_output();
+    give_input_back(service);
+    return progress(service);
+}
+
 void Session::close(Service& service) {
     state_ = State::ended;
     give_input_back(service);
@@ -345,12 +351,19 @@ void Session::end(Reason reason) noexcept {
     }
 }
 
+void Session::spoil_output() noexcept {
+    broken_ = true;
+    reason_ = Reason::overload;
+    end(reason_);
+}
+
 Progress Session::progress(const Service& service) const noexcept {
     Progress result;
     switch (state_) {
         case State::ended:
             result.need = Need::nothing;
             result.reason = reason_;
+            result.broken = broken_;
             return result;
         case State::answer:
             result.need = Need::answer;

@@ -28,6 +28,8 @@ class Session {
     core::Progress resume(Service& service, core::SendQueue& output);
     core::Progress finish_input(Service& service, core::SendQueue& output);
     core::Progress time_out(Service& service, core::SendQueue& output);
+    /// Memory ran out in one of the above: the session ends, and its output is not whole.
+    core::Progress break_off(Service& service) noexcept;
     void retire(core::Reason reason) noexcept {
         retire_reason_ = retire_reason_ == core::Reason::none ? reason : retire_reason_;
     }
@@ -77,8 +79,10 @@ class Session {
                                 const Router::Match& match);
     bool refuse_if_bad(Service& service, core::SendQueue& output, const Framing& framing);
     void refuse(Service& service, core::SendQueue& output, Status status, core::Reason reason);
-    void write(Service& service, core::SendQueue& output, Response&& response);
+    void write(Service& service, core::SendQueue& output, Response&& response) noexcept;
+    void put(Service& service, core::SendQueue& output, Response&& response);
     void end(core::Reason reason) noexcept;
+    void spoil_output() noexcept;
     /// The connection ends after this exchange, though the client would go on.
     void refuse_to_persist() noexcept {
         persistent_ = false;
@@ -111,6 +115,7 @@ class Session {
     bool in_handler_ : 1 = false;                      // the handler is running
     bool stalled_ : 1 = false;                         // the output is full
     bool input_finished_ : 1 = false;                  // the peer will send no more
+    bool broken_ : 1 = false;                          // the output is not whole
     bool new_message_ : 1 = false;                     // a message has ended since the last report
 };
 

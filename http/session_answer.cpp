@@ -1,5 +1,6 @@
 // The session's part that answers: calls the handler, makes the answers that no handler gives, and
 // writes each with what it says of the connection.
+#include <new>
 #include <string>
 #include <utility>
 
@@ -63,7 +64,16 @@ void Session::refuse(Service& service, core::SendQueue& output, Status status, R
     write(service, output, error_response(status));
 }
 
-void Session::write(Service& service, core::SendQueue& output, Response&& response) {
+// Whoever answers need not know that memory has run out.
+void Session::write(Service& service, core::SendQueue& output, Response&& response) noexcept {
+    try {
+        put(service, output, std::move(response));
+    } catch (const std::bad_alloc&) {
+        spoil_output();
+    }
+}
+
+void Session::put(Service& service, core::SendQueue& output, Response&& response) {
     const Limits& limits = service.limits();
     const bool last = limits.requests_max != 0 && requests_ >= limits.requests_max;
     const bool retires = retire_reason_ != Reason::none;

@@ -129,6 +129,11 @@ void add_progress(std::vector<Move>& moves, const State& state, std::uint32_t am
         }
         moves.push_back({.forced = state.world.debt != Debt::none,
                          .event = events::progressed(progress, output, amount)});
+        if (need == Need::nothing) {
+            progress.broken = true;
+            moves.push_back({.forced = state.world.debt != Debt::none,
+                             .event = events::progressed(progress, output, amount)});
+        }
     }
 }
 
@@ -288,6 +293,7 @@ void happen(World& world, const State& before, const Event& event) {
     if (phase < Phase::joining) {
         world.must_reset = event.kind == Event::Kind::abort ||
                            event.kind == Event::Kind::send_failed ||
+                           (event.kind == Event::Kind::progressed && event.progress.broken) ||
                            (event.kind == Event::Kind::time_passed && write_due);
         world.peer_broke =
             event.kind == Event::Kind::receive_broken || event.kind == Event::Kind::send_broken;
@@ -382,7 +388,8 @@ void replay(const State& before, const Event& event, const Lifecycle& after, Cel
     };
     switch (event.kind) {
         case Event::Kind::progressed:
-            pull(static_cast<Trigger>(event.progress.need));
+            pull(event.progress.broken ? Trigger::broken
+                                       : static_cast<Trigger>(event.progress.need));
             if (before.world.retired && phase == Phase::idle) {
                 pull(Trigger::retired);
             }

@@ -14,16 +14,25 @@
 #include <utility>
 #include <vector>
 
+#include "allocations.hpp"
 #include "session_fixture.hpp"
 
 namespace {
 
 // Of this thread: GoogleTest's own threads do not count.
 thread_local std::uint64_t allocations = 0;
+thread_local std::uint64_t failing = 0;  // its number; 0: none
+
+bool fails() noexcept {
+    if (++allocations != failing) {
+        return false;
+    }
+    failing = 0;
+    return true;
+}
 
 void* allocate_or_null(std::size_t size) noexcept {
-    ++allocations;
-    return std::malloc(size == 0 ? 1 : size);
+    return fails() ? nullptr : std::malloc(size == 0 ? 1 : size);
 }
 
 void* allocate(std::size_t size) {
@@ -35,8 +44,9 @@ void* allocate(std::size_t size) {
 }
 
 void* allocate_aligned(std::size_t size, std::size_t alignment) {
-    ++allocations;
-    void* const memory = std::aligned_alloc(alignment, (size + alignment - 1) & ~(alignment - 1));
+    void* const memory =
+        fails() ? nullptr
+                : std::aligned_alloc(alignment, (size + alignment - 1) & ~(alignment - 1));
     if (memory == nullptr) {
         throw std::bad_alloc();
     }
@@ -44,6 +54,12 @@ void* allocate_aligned(std::size_t size, std::size_t alignment) {
 }
 
 }  // namespace
+
+std::uint64_t enduring::allocation_count() noexcept { return allocations; }
+void enduring::fail_allocation(std::uint64_t number) noexcept {
+    failing = number == 0 ? 0 : allocations + number;
+}
+bool enduring::failure_is_ahead() noexcept { return failing != 0; }
 
 // All forms, since a sanitizer's own ones do not call these.
 void* operator new(std::size_t size) { return allocate(size); }

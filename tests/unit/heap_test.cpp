@@ -51,30 +51,37 @@ TEST(HeapTrimmer, GivesTheMemoryOfABurstBackOnce) {
     }
     constexpr std::size_t burst_bytes = 100UL * 1024 * 1024;
     HeapTrimmer trimmer;
-    trimmer.on_time(0);
-    const std::uint64_t before = trimmer.trims();
+    const auto look = [&] {
+        trimmer.on_turn(0);
+        trimmer.on_turn(trimmer.next_ms());
+        return trimmer.trims();
+    };
+    const std::uint64_t before = look();
     const auto kept = burst(burst_bytes);
     const std::size_t burst_resident = resident_bytes();
-    trimmer.on_time(HeapTrimmer::interval_ms - 1);
+    trimmer.on_turn(0);
+    trimmer.on_turn(HeapTrimmer::interval_ms - 1);
     EXPECT_EQ(trimmer.trims(), before) << "it is not time yet";
-    trimmer.on_time(HeapTrimmer::interval_ms);
+    EXPECT_EQ(trimmer.next_ms(), HeapTrimmer::interval_ms);
+    trimmer.on_turn(HeapTrimmer::interval_ms);
     EXPECT_EQ(trimmer.trims(), before + 1);
+    EXPECT_EQ(trimmer.next_ms(), HeapTrimmer::never) << "who does nothing is left alone";
     EXPECT_LT(resident_bytes() + burst_bytes / 2, burst_resident);
-    for (std::uint64_t i = 2; i < 10; ++i) {
-        trimmer.on_time(i * HeapTrimmer::interval_ms);
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(look(), before + 1) << "what was given back is not looked at again";
     }
-    EXPECT_EQ(trimmer.trims(), before + 1) << "what was given back is not looked at again";
     const auto more = burst(burst_bytes * 2);
-    trimmer.on_time(20 * HeapTrimmer::interval_ms);
-    EXPECT_EQ(trimmer.trims(), before + 2) << "but what comes on top is";
+    EXPECT_EQ(look(), before + 2) << "but what comes on top is";
 }
 
 TEST(HeapTrimmer, LittleIsKept) {
     HeapTrimmer trimmer;
-    trimmer.on_time(0);
+    trimmer.on_turn(0);
+    trimmer.on_turn(HeapTrimmer::interval_ms);
     const std::uint64_t before = trimmer.trims();
     const auto kept = burst(HeapTrimmer::free_bytes_min / 4);
-    trimmer.on_time(HeapTrimmer::interval_ms);
+    trimmer.on_turn(0);
+    trimmer.on_turn(HeapTrimmer::interval_ms);
     EXPECT_EQ(trimmer.trims(), before);
 }
 

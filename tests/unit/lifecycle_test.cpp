@@ -850,6 +850,27 @@ TEST_F(LifecycleTest, ContentThatCannotBeHadResetsSoThatThePeerCanTell) {
     EXPECT_EQ(connection.reason(), Reason::content_failed);
 }
 
+TEST_F(LifecycleTest, AnOutputThatIsNotWholeResetsSoThatThePeerCanTell) {
+    for (const Phase phase : open_phases) {
+        Connection connection;
+        connection.reach(phase);
+        const bool sending = connection.machine.sending();
+        EXPECT_EQ(connection.step(events::progressed(
+                      {.need = Need::nothing, .broken = true, .reason = Reason::overload}, true)),
+                  sending ? does(Actions::cancel_receive, Actions::cancel_send)
+                          : does(Actions::cancel_receive));
+        EXPECT_EQ(connection.phase(), Phase::joining);
+        EXPECT_EQ(connection.reason(), Reason::overload);
+        connection.step(events::receive_ended());
+        if (sending) {
+            connection.step(events::send_ended());
+            connection.step(events::cancel_ended());
+        }
+        EXPECT_EQ(connection.step(events::cancel_ended()),
+                  does(Actions::reset_on_close, Actions::close));
+    }
+}
+
 TEST_F(LifecycleTest, AbortCutsEveryPhase) {
     for (const Phase phase : open_phases) {
         Connection connection;

@@ -172,6 +172,17 @@ class SessionFixture : public testing::Test, private core::Host<Session> {
         return text(status, std::string(status) + "\n", connection);
     }
 
+    void take(TestConnection& connection, core::Progress progress) {
+        connection.progress = progress;
+        connection.messages += progress.new_message ? 1 : 0;
+        EXPECT_EQ(progress.need == core::Need::nothing, progress.reason != core::Reason::none)
+            << "the end has a reason, and nothing else has";
+        if (connections_.size() == 1 &&
+            (progress.need == core::Need::request || progress.need == core::Need::nothing)) {
+            EXPECT_EQ(service_->inputs().lent(), 0U) << "an idle connection holds memory";
+        }
+    }
+
     Router router_;
     std::unique_ptr<Service> service_;
     core::BlockPool pool_;
@@ -193,17 +204,6 @@ class SessionFixture : public testing::Test, private core::Host<Session> {
     void wake(core::ConnectionId id) override { connections_.at(id.slot)->woken = true; }
     core::BlockPool& blocks() override { return pool_; }
     [[nodiscard]] std::uint64_t now_ms() const override { return now_; }
-
-    void take(TestConnection& connection, core::Progress progress) {
-        connection.progress = progress;
-        connection.messages += progress.new_message ? 1 : 0;
-        EXPECT_EQ(progress.need == core::Need::nothing, progress.reason != core::Reason::none)
-            << "the end has a reason, and nothing else has";
-        if (connections_.size() == 1 &&
-            (progress.need == core::Need::request || progress.need == core::Need::nothing)) {
-            EXPECT_EQ(service_->inputs().lent(), 0U) << "an idle connection holds memory";
-        }
-    }
 
     bool pump_one(TestConnection& connection) {
         if (connection.closed) {
