@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/token.hpp"
+#include "http/command_words.hpp"
 #include "http/units.hpp"
 
 namespace enduring::http {
@@ -293,70 +293,24 @@ void CommandLine::add_limit_flags() {
                "Answers of a connection that may wait before its further input waits", limits);
 }
 
-namespace {
-
-bool names(const std::string& word, const std::string& flag) {
-    return word == flag || word.starts_with(flag + "=");
-}
-
-std::optional<std::string> find_config_path(const std::vector<std::string>& words) {
-    const std::string flag = "--config";
-    for (std::size_t i = 0; i < words.size(); ++i) {
-        if (words[i] == flag && i + 1 < words.size()) {
-            return words[i + 1];
-        }
-        if (names(words[i], flag)) {
-            return words[i].substr(flag.size() + 1);
-        }
-    }
-    const char* variable = std::getenv("ENDURING_CONFIG");
-    return variable != nullptr ? std::optional<std::string>(variable) : std::nullopt;
-}
-
-// The file's keys become words before the others, except those that the command line or the
-// environment has as well: these win.
-void add_from_file(CLI::App& app, const std::string& path, std::vector<std::string>& words) {
-    std::vector<std::string> added;
-    CLI::ConfigBase format;
-    // No list stands in brackets: an IPv6 address does.
-    format.arrayBounds('\x01', '\x02');
-    for (const CLI::ConfigItem& item : format.from_file(path)) {
-        const std::string flag = "--" + item.name;
-        const CLI::Option* option = app.get_option_no_throw(flag);
-        if (option == nullptr || !item.parents.empty() || item.name == "config") {
-            throw CLI::ValidationError(path, "there is no key '" + item.fullname() + "'");
-        }
-        const bool on_command_line =
-            std::ranges::any_of(words, [&](const std::string& word) { return names(word, flag); });
-        const bool in_environment =
-            !option->get_envname().empty() && std::getenv(option->get_envname().c_str()) != nullptr;
-        if (on_command_line || in_environment) {
-            continue;
-        }
-        for (const std::string& input : item.inputs) {
-            added.push_back(fmt::format("{}={}", flag, input));
-        }
-    }
-    words.insert(words.begin(), added.begin(), added.end());
-}
-
-}  // namespace
-
 std::optional<int> CommandLine::parse(int argument_count, const char* const* arguments) {
-    std::vector<std::string> words(arguments + std::min(argument_count, 1),
-                                   arguments + argument_count);
+    const auto refuse = [this](const std::string& what) {
+        fmt::print(stderr, "{}: {}\n{}: --help shows all flags\n", app_->get_name(), what,
+                   app_->get_name());
+        return exit_usage;
+    };
+    auto gathered =
+        gather_words(*app_, {arguments + std::min(argument_count, 1), arguments + argument_count});
+    if (!gathered) {
+        return refuse(gathered.error().text());
+    }
     try {
-        if (const auto path = find_config_path(words)) {
-            add_from_file(*app_, *path, words);
-        }
-        std::ranges::reverse(words);  // the library takes them from the back
-        app_->parse(std::move(words));
+        // The library takes them from the back.
+        app_->parse(std::vector<std::string>(gathered->words.rbegin(), gathered->words.rend()));
     } catch (const CLI::Success& success) {
         return app_->exit(success);
     } catch (const CLI::ParseError& error) {
-        fmt::print(stderr, "{}: {}\n{}: --help shows all flags\n", app_->get_name(), error.what(),
-                   app_->get_name());
-        return exit_usage;
+        return refuse(gathered->place_of(error.what()) + error.what());
     }
     return std::nullopt;
 }

@@ -358,13 +358,106 @@ TEST_F(CommandLineTest, TheFileMayBeNamedInTheEnvironment) {
     EXPECT_TRUE(parsed.options.pin);
 }
 
-TEST_F(CommandLineTest, AFileWithAnUnknownKeyOrWithoutAFileIsAMistake) {
-    const Parsed unknown = parse({"--config", file_with("keepalive-timeot=20s\n")});
-    EXPECT_EQ(unknown.exit, 2);
-    EXPECT_TRUE(unknown.err.contains("keepalive-timeot")) << unknown.err;
-    const Parsed none = parse({"--config", (directory_ / "none.conf").string()});
-    EXPECT_EQ(none.exit, 2);
-    EXPECT_TRUE(none.err.contains("none.conf")) << none.err;
+TEST_F(CommandLineTest, AFileWithAnUnknownKeyIsAMistake) {
+    // All but the first are flags, but none that sets anything.
+    for (const std::string key : {"keepalive-timeot", "help", "version", "check", "config"}) {
+        const std::string file = file_with("# first\n" + key + "=true\n");
+        const Parsed parsed = parse({"--config", file});
+        EXPECT_EQ(parsed.exit, 2) << key;
+        EXPECT_TRUE(parsed.err.contains(file + ", line 2: there is no key '" + key + "'"))
+            << parsed.err;
+        EXPECT_EQ(parsed.out, "");
+    }
+}
+
+TEST_F(CommandLineTest, AFileThatIsNoneIsAMistake) {
+    const std::string none = (directory_ / "none.conf").string();
+    struct Case {
+        std::vector<std::string> arguments;
+        std::string error;
+    };
+    const Case cases[] = {
+        {{"--config", none}, none + "': No such file or directory"},
+        {{"--config=" + none}, none + "': No such file or directory"},
+        {{"--config", directory_.string()}, directory_.string() + "': Is a directory"},
+        {{"--config", ""}, "the name of the configuration file is empty"},
+        {{"--config="}, "the name of the configuration file is empty"},
+        {{"--config=", file_with("")}, "the name of the configuration file is empty"},
+        {{"--config"}, "--config: "},
+        {{"--pin", "--config"}, "--config: "},
+    };
+    for (const Case& c : cases) {
+        const Parsed parsed = parse(c.arguments);
+        EXPECT_EQ(parsed.exit, 2) << c.arguments.front();
+        EXPECT_TRUE(parsed.err.contains(c.error)) << c.error << " in " << parsed.err;
+        EXPECT_TRUE(parsed.err.contains("--help shows all flags")) << parsed.err;
+    }
+    {
+        const Variable variable("ENDURING_CONFIG", none);
+        EXPECT_TRUE(parse({}).err.contains(none + "': No such file or directory"));
+    }
+    // Like every variable that is empty.
+    const Variable variable("ENDURING_CONFIG", "");
+    EXPECT_EQ(parse({}).exit, std::nullopt);
+}
+
+TEST_F(CommandLineTest, AMistakeInTheFileIsSaidWithItsLine) {
+    struct Case {
+        std::string text;
+        std::string error;
+    };
+    const Case cases[] = {
+        {"pin=true\nworkers\n", ", line 2: 'workers' sets nothing; write a setting"},
+        {"\nworkers=\n", ", line 2: 'workers' has no value; give it one"},
+        {"max-body=\x01"
+         "2m\npin=true\n",
+         ", line 1 has a control character; "},
+        {"[server]\npin=true\n", ", line 1: '[server]' begins a section; "},
+        {"pin=true\nbacklog=1\npin=false\n", ", line 3: line 1 has set 'pin' already; remove one"},
+        {"pin=true\nbacklog=0\n", ", line 2: --backlog: '0' is not allowed: a number from 1"},
+        {"max-connections-per-ip=3\nmax-connections=none\n",
+         ", line 2: --max-connections: 'none' is not allowed"},
+        {"max-connections=3\nmax-connections-per-ip=none\n",
+         ", line 2: --max-connections-per-ip: 'none' is not allowed"},
+        {"listen=80\nlisten=here\nlisten=81\n", ", line 2: --listen: 'here' is no address"},
+    };
+    for (const Case& c : cases) {
+        const std::string file = file_with(c.text);
+        const Parsed parsed = parse({"--config", file});
+        EXPECT_EQ(parsed.exit, 2) << c.text;
+        EXPECT_TRUE(parsed.err.contains(file + c.error)) << c.error << " in " << parsed.err;
+    }
+    // A mistake elsewhere is not the file's.
+    const std::string file = file_with("backlog=7\n");
+    EXPECT_FALSE(parse({"--config", file, "--workers=0"}).err.contains(file));
+    EXPECT_FALSE(parse({"--config", file, "--backlog=0"}).err.contains(file));
+}
+
+TEST_F(CommandLineTest, AFlagDoesNotTakeTheNextWordForItsValue) {
+    const Parsed parsed = parse({"--workers=", "4"});
+    EXPECT_EQ(parsed.exit, 2);
+    EXPECT_TRUE(parsed.err.contains("--workers has no value; write --workers=VALUE")) << parsed.err;
+    const Parsed file = parse({"--config", file_with("workers=\n"), "--backlog", "7"});
+    EXPECT_EQ(file.exit, 2);
+    EXPECT_TRUE(file.err.contains("'workers' has no value")) << file.err;
+}
+
+TEST_F(CommandLineTest, AnEmptyVariableDoesNotHideTheFile) {
+    const Variable variable("ENDURING_WORKERS", "");
+    EXPECT_EQ(parse({"--config", file_with("workers=4\n")}).options.workers, 4U);
+}
+
+// What stands behind "--" is the program's.
+TEST_F(CommandLineTest, BehindTwoHyphensThereIsNoFlag) {
+    CommandLine line("program", "Does something.");
+    std::vector<std::string> rest;
+    line.app().add_option("rest", rest, "What is left");
+    const std::string file = file_with("backlog=7\n");
+    const char* const arguments[] = {"program",  "--config",  file.c_str(), "--",
+                                     "--config", "--backlog", "--backlog="};
+    EXPECT_EQ(line.parse(7, arguments), std::nullopt);
+    EXPECT_EQ(line.options().backlog, 7U);
+    EXPECT_EQ(rest, (std::vector<std::string>{"--config", "--backlog", "--backlog="}));
 }
 
 TEST_F(CommandLineTest, AnUnknownFlagOrArgumentIsAMistake) {
