@@ -63,6 +63,9 @@ Result<Address> parse_address(std::string_view text) {
     std::string_view host = text.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) {
         host = host.substr(1, host.size() - 2);
+        if (!host.contains(':') || host.contains('[') || host.contains(']')) {
+            return bad("only an IPv6 address stands in brackets");
+        }
     } else if (host.contains(':') || host.contains('[') || host.contains(']')) {
         return bad("an IPv6 address stands in brackets");
     }

@@ -78,6 +78,11 @@ TEST(Address, SaysWhatIsAllowedOfWhatItCannotRead) {
         {"::1]:80", "an IPv6 address stands in brackets"},
         {"name]:80", "an IPv6 address stands in brackets"},
         {"[:80", "an IPv6 address stands in brackets"},
+        // As an address's text() these would be something else.
+        {"[unix]:80", "only an IPv6 address stands in brackets"},
+        {"[[::1]]:80", "only an IPv6 address stands in brackets"},
+        {"[*]:80", "only an IPv6 address stands in brackets"},
+        {"[]:80", "only an IPv6 address stands in brackets"},
         {"unix:", "the path must have 1 to 107 bytes"},
         {too_long, "the path must have 1 to 107 bytes"},
         {"unix:a\0b"sv, "the path must have 1 to 107 bytes"},
