@@ -74,13 +74,16 @@ core::Result<const CLI::Option*> find_option(const CLI::App& app, const std::str
 }  // namespace
 
 std::string CommandWords::place_of(std::string_view error) const {
+    // The first flag that is named is the one that the error is about.
+    std::string_view flag = error.substr(std::min(error.find("--"), error.size()));
+    flag.remove_prefix(std::min<std::size_t>(flag.size(), 2));
+    flag = flag.substr(0, static_cast<std::size_t>(
+                              std::ranges::find_if_not(flag, is_key_character) - flag.begin()));
     const Setting* found = nullptr;
     for (const Setting& setting : from_file) {
-        const std::string flag = "--" + setting.key;
-        const bool meant = error.starts_with(flag) &&
-                           (error.size() == flag.size() || !is_key_character(error[flag.size()]));
         // Of a flag that is there several times, the one whose value is told.
-        if (meant && (found == nullptr || error.contains("'" + setting.value + "'"))) {
+        if (setting.key == flag &&
+            (found == nullptr || error.contains("'" + setting.value + "'"))) {
             found = &setting;
         }
     }

@@ -419,6 +419,7 @@ TEST_F(CommandLineTest, AMistakeInTheFileIsSaidWithItsLine) {
          ", line 2: --max-connections: 'none' is not allowed"},
         {"max-connections=3\nmax-connections-per-ip=none\n",
          ", line 2: --max-connections-per-ip: 'none' is not allowed"},
+        {"backlog=7\npin=maybe\n", ", line 2: "},
         {"listen=80\nlisten=here\nlisten=81\n", ", line 2: --listen: 'here' is no address"},
     };
     for (const Case& c : cases) {
