@@ -9,11 +9,13 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/block_pool.hpp"
 #include "core/host.hpp"
 #include "core/lifecycle.hpp"
 #include "core/send_queue.hpp"
+#include "http/method.hpp"
 #include "http/responder.hpp"
 #include "http/service.hpp"
 #include "http/session.hpp"
@@ -76,9 +78,9 @@ class Client final : private core::Host<Session> {
     [[nodiscard]] bool ended() const noexcept { return progress_.need == core::Need::nothing; }
     [[nodiscard]] const core::Progress& progress() const noexcept { return progress_; }
     [[nodiscard]] const std::string& received() const noexcept { return received_; }
-    /// For handlers, to write down what they were given.
+    /// For handlers, to write down what they were given: the methods, and all of it.
+    [[nodiscard]] std::vector<Method>& methods() noexcept { return methods_; }
     [[nodiscard]] std::string& calls() noexcept { return calls_; }
-    unsigned call_count = 0;
 
   private:
     Access find(core::ConnectionId id) override {
@@ -141,6 +143,7 @@ class Client final : private core::Host<Session> {
     std::optional<Responder> held_;
     std::string received_;
     std::string calls_;
+    std::vector<Method> methods_;
     bool reads_late_;
     bool woken_ = false;
     bool closed_ = false;

@@ -67,7 +67,7 @@ Client* current = nullptr;
 
 void note_call(const Request& request) {
     std::string& calls = current->calls();
-    ++current->call_count;
+    current->methods().push_back(request.method());
     calls.append(name_of(request.method())).append(1, ' ').append(request.target());
     calls.append(1, ' ').append(request.path()).append("?").append(request.query());
     calls.append(1, '@').append(request.authority()).append("\n");
@@ -80,7 +80,7 @@ void note_call(const Request& request) {
 
 // Every content begins with '=', and every answer of a handler has its number.
 void answer(Responder responder, std::string_view content, bool close = false) {
-    const std::string number = std::to_string(current->call_count);
+    const std::string number = std::to_string(current->methods().size());
     Response response;
     response.content_type("text/plain").field("Call", number).content("=" + std::string(content));
     if (close) {
@@ -131,7 +131,7 @@ const Router& router() {
 struct Result {
     std::string received;
     std::string calls;
-    unsigned call_count;
+    std::vector<Method> methods;
     core::Need need;
     core::Reason reason;
 };
@@ -143,7 +143,7 @@ Result run(const Variant& variant, const std::vector<std::string_view>& pieces) 
         client.send(piece);
     }
     client.finish(variant.finishes_input);
-    Result result{client.received(), client.calls(), client.call_count, client.progress().need,
+    Result result{client.received(), client.calls(), client.methods(), client.progress().need,
                   client.progress().reason};
     client.close();
     FUZZ_EXPECT(client.received() == result.received, "something was sent behind the end");
@@ -170,13 +170,16 @@ void expect_well_formed(const Result& result, std::string_view input) {
         final_count += response.status >= 200 ? 1 : 0;
         heads += response.without_content ? 1 : 0;
         if (response.call != 0) {
-            FUZZ_EXPECT(response.call > last_call && response.call <= result.call_count, input);
+            FUZZ_EXPECT(response.call > last_call && response.call <= result.methods.size(), input);
             last_call = response.call;
+            // Every handler's content has at least one octet.
+            const bool was_head = result.methods[response.call - 1] == Method::head;
+            FUZZ_EXPECT(response.length > 0 && response.without_content == was_head, input);
         }
     }
     // Each complete head ends with an empty line; one more may have been refused before its end.
     FUZZ_EXPECT(final_count <= count(input, "\r\n\r\n") + 1, input);
-    FUZZ_EXPECT(result.call_count <= final_count, input);
+    FUZZ_EXPECT(result.methods.size() <= final_count, input);
     FUZZ_EXPECT(heads <= count(input, "HEAD "), input);
     const bool said = !responses.empty() && responses.back().closes;
     const bool ended = result.need == core::Need::nothing;
