@@ -255,6 +255,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     const Reference reference(input);
     for (const fuzz::Cut cut : fuzz::all_cuts) {
+        // Many small pieces of much input take too long for what they find.
+        if (input.size() > 2048 && (cut == fuzz::Cut::everywhere || cut == fuzz::Cut::often)) {
+            continue;
+        }
         const Decoded decoded = decode(input, cut);
         FUZZ_EXPECT(decoded.outcome == reference.outcome(), input);
         FUZZ_EXPECT(decoded.taken == reference.taken(), input);
