@@ -1,0 +1,41 @@
+// How a run tells what happened: a history for people, if it is wanted, and a failure, which ends
+// the process. Since runs are the same for the same seed, no history is kept while none is wanted:
+// a run that failed is run again.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+namespace enduring::simulation {
+
+/// Exit status of a process in which a run failed.
+inline constexpr int failed_status = 70;
+
+/// The history is printed as it happens.
+void set_tracing(bool on) noexcept;
+/// Where the message of a failure goes, beside standard error; null: nowhere.
+void set_failure_text(char* text, std::size_t size) noexcept;
+
+namespace report_detail {
+extern bool tracing;
+void print(std::uint64_t now_us, std::string_view line);
+}  // namespace report_detail
+
+[[nodiscard]] inline bool tracing() noexcept { return report_detail::tracing; }
+
+/// A line of the history.
+template <class... Arguments>
+void note(std::uint64_t now_us, fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+    if (report_detail::tracing) [[unlikely]] {
+        report_detail::print(now_us, fmt::format(format, std::forward<Arguments>(arguments)...));
+    }
+}
+
+/// The run has failed: something is not as it must be. `kind` is the same for the same failure in
+/// another run; `details` need not be.
+[[noreturn]] void fail(std::string_view kind, std::string_view details = {});
+
+}  // namespace enduring::simulation

@@ -1,0 +1,243 @@
+#include "tests/simulation/world.hpp"
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/buffer_ring.hpp"
+#include "core/loop.hpp"
+#include "core/peer_counts.hpp"
+#include "http/router.hpp"
+#include "http/service.hpp"
+#include "tests/simulation/client.hpp"
+#include "tests/simulation/network.hpp"
+#include "tests/simulation/report.hpp"
+#include "tests/simulation/ring.hpp"
+#include "tests/simulation/routes.hpp"
+
+namespace enduring::simulation {
+
+namespace {
+
+constexpr std::uint64_t horizon_us = 3ULL * 3600 * 1'000'000;
+constexpr std::uint64_t idle_turns_max = 20'000;
+constexpr std::uint64_t turns_max = 2'000'000;
+
+class World final : public Actors, public Site {
+  public:
+    World(std::uint64_t seed, const Cuts& cuts)
+        : faults_(seed, cuts.faults),
+          plan_(seed, cuts, faults_),
+          network_(timeline_, faults_),
+          scene_{plan_, timeline_, network_},
+          ring_(plan_.ring, timeline_, network_, faults_, *this),
+          buffers_(plan_.buffers, plan_.buffer_bytes),
+          service_(routes(), limits(), [] { return std::int64_t{784111777} * 1000; }) {
+        if (plan_.peer_connections_max != 0) {
+            peers_.emplace(plan_.connections_max, plan_.peer_connections_max, seed);
+        }
+        static_cast<void>(buffers_.attach(ring_, 0));
+        loop_.emplace(ring_, buffers_, service_, options());
+        for (std::uint32_t i = 0; i < plan_.listeners; ++i) {
+            loop_->add_listener(network_.add_listener(plan_.backlog), plan_.backlog);
+        }
+        for (std::uint32_t i = 0; i < plan_.clients; ++i) {
+            clients_.emplace_back(scene_, i, faults_.on(Fault::file_short));
+        }
+        timeline_.schedule(horizon_us, Happening::drain, last_drain);
+        if (plan_.drain_at_us != 0) {
+            timeline_.schedule(plan_.drain_at_us, Happening::drain, planned_drain);
+        }
+        if (plan_.second_drain_at_us != 0) {
+            timeline_.schedule(plan_.second_drain_at_us, Happening::drain, planned_drain);
+        }
+        set_site(this);
+    }
+
+    ~World() { set_site(nullptr); }
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
+
+    Summary run() {
+        std::uint64_t idle_turns = 0;
+        std::uint64_t before = 0;
+        while (!loop_->finished()) {
+            loop_->turn();
+            answer();
+            const std::uint64_t now = ring_.completed() + timeline_.count();
+            idle_turns = now == before ? idle_turns + 1 : 0;
+            before = now;
+            if (idle_turns > idle_turns_max || loop_->counters().turns > turns_max) {
+                fail("the loop turns and nothing happens");
+            }
+            end_if_done();
+        }
+        judge_end();
+        return {.events = ring_.completed() + timeline_.count(),
+                .turns = loop_->counters().turns,
+                .answers = scene_.answers,
+                .faults = ring_.faults_drawn(),
+                .clients = plan_.clients,
+                .virtual_ms = timeline_.now_us() / 1000};
+    }
+
+    // Actors
+    void on_event(const Timeline::Entry& entry) override {
+        switch (entry.happening) {
+            case Happening::client_acts:
+                clients_[entry.subject].act(entry.life);
+                break;
+            case Happening::client_reads:
+                clients_[entry.subject].read();
+                break;
+            case Happening::answer_due:
+                due_.push_back(entry.subject);
+                ring_.wake();
+                break;
+            case Happening::drain:
+                drain(entry.subject);
+                break;
+            case Happening::operation_due:
+                break;
+        }
+    }
+
+    // Site
+    void answer_later(http::Responder responder, std::string_view content,
+                      std::uint64_t delay_ms) override {
+        timeline_.schedule(timeline_.now_us() + delay_ms * 1'000, Happening::answer_due,
+                           static_cast<std::uint32_t>(later_.size()));
+        later_.push_back({std::move(responder), content});
+    }
+    int open_file(std::uint32_t pattern, std::uint64_t size) override {
+        return network_.open_file(pattern, size);
+    }
+    void close_file(int descriptor) override { network_.close_file(descriptor); }
+
+  private:
+    static constexpr std::uint32_t planned_drain = 0;
+    static constexpr std::uint32_t last_drain = 1;
+
+    struct Later {
+        http::Responder responder;
+        std::string_view content;
+    };
+
+    [[nodiscard]] http::Limits limits() const {
+        http::Limits limits = plan_.limits;
+        limits.keepalive_timeout_s =
+            static_cast<std::uint32_t>(plan_.times.keepalive_timeout_ms / 1000);
+        return limits;
+    }
+
+    [[nodiscard]] core::LoopOptions options() {
+        core::LoopOptions options;
+        options.connections_max = plan_.connections_max;
+        options.times = plan_.times;
+        options.drain_delay_ms = plan_.drain_delay_ms;
+        options.drain_timeout_ms = plan_.drain_timeout_ms;
+        options.peers = peers_ ? &*peers_ : nullptr;
+        return options;
+    }
+
+    // Answers that handlers owe, as other work of the loop's thread would give them.
+    void answer() {
+        for (const std::uint32_t number : due_) {
+            Later& later = later_[number];
+            note(timeline_.now_us(), "the handler answers, late: {}",
+                 later.responder.alive() ? "awaited" : "not awaited");
+            http::Response response;
+            response.content(later.content);
+            later.responder.send(std::move(response));
+        }
+        due_.clear();
+    }
+
+    void drain(std::uint32_t kind) {
+        if (kind == last_drain) {
+            for (const Client& client : clients_) {
+                if (!client.done()) {
+                    fail("a client has made no progress for hours");
+                }
+            }
+            if (scene_.drain_us != Timeline::never) {
+                fail("the drain does not end");
+            }
+        }
+        note(timeline_.now_us(), "the server is told to stop");
+        if (scene_.drain_us == Timeline::never) {
+            scene_.drain_us = timeline_.now_us();
+        } else {
+            scene_.second_drain_us = timeline_.now_us();
+        }
+        ring_.post_message(core::pack({core::Operation::command, 0, 0}),
+                           static_cast<std::int32_t>(core::Command::drain));
+    }
+
+    void end_if_done() {
+        if (scene_.drain_us != Timeline::never) {
+            return;
+        }
+        while (done_ < clients_.size() && clients_[done_].done()) {
+            ++done_;
+        }
+        if (done_ == clients_.size()) {
+            drain(planned_drain);
+        }
+    }
+
+    void judge_end() {
+        for (Client& client : clients_) {
+            client.end_of_run();
+        }
+        later_.clear();  // nobody waits for them any more
+        buffers_.publish();
+        ring_.buffers().observe();
+        const core::Counters& counters = loop_->counters();
+        require(counters.closed_total() == counters.accepted,
+                "the connections closed are not those accepted");
+        require(counters.late_completions == 0, "a completion came after its connection's end");
+        require(loop_->connections() == 0, "a connection is left");
+        require(loop_->chunks_lent() == 0, "a chunk has not come back");
+        require(service_.blocks().lent() == 0, "an output block has not come back");
+        require(service_.inputs().lent() == 0, "an input buffer has not come back");
+        require(buffers_.lent() == 0, "a receive buffer is still lent");
+        require(ring_.buffers().available() == plan_.buffers,
+                "a receive buffer has not come back to the kernel");
+        require(ring_.outstanding() == 0, "an operation is still in the kernel");
+        require(network_.open_descriptors() == 0, "a descriptor is still open");
+    }
+
+    static void require(bool condition, const char* what) {
+        if (!condition) {
+            fail(what);
+        }
+    }
+
+    Faults faults_;
+    Plan plan_;
+    Timeline timeline_;
+    Network network_;
+    Scene scene_;
+    Ring ring_;
+    core::BufferRing buffers_;
+    http::Service service_;
+    std::optional<core::PeerCounts> peers_;
+    std::optional<core::Loop<Ring, http::Service>> loop_;
+    std::deque<Client> clients_;
+    std::size_t done_ = 0;
+    std::deque<Later> later_;
+    std::vector<std::uint32_t> due_;
+};
+
+}  // namespace
+
+Summary run(std::uint64_t seed, const Cuts& cuts) {
+    const auto world = std::make_unique<World>(seed, cuts);
+    return world->run();
+}
+
+}  // namespace enduring::simulation
