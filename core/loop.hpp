@@ -3,8 +3,8 @@
 // protocol does) or about how they are sent (transmitter). A template over the ring, so that tests
 // can drive it with a simulated kernel.
 //
-// A turn: submit and wait, read the clock once, take every completion, see what is due, let woken
-// sessions go on, begin one output operation for each connection that has something to send.
+// A turn: submit and wait, read the clock once, take every completion, let woken sessions go on,
+// see what is due, begin one output operation for each connection that has something to send.
 #pragma once
 
 #include <algorithm>
@@ -192,17 +192,20 @@ class Loop final : public Host<typename ProtocolType::Session> {
     }
 
     void run_queues() {
-        run_queue(due_, [this](std::uint32_t slot) { on_due(slot); });
-        run_sweep();
-        run_queue(starved_, [this](ConnectionId id) {
-            if (Connection* connection = connections_.find(id.slot, id.generation)) {
-                step(id.slot, *connection, events::buffers_returned());
-            }
-        });
+        // An answer that was given in time counts, though its session has not gone on yet.
         run_queue(woken_, [this](ConnectionId id) {
             Connection* connection = connections_.find(id.slot, id.generation);
             if (connection != nullptr && connection->lifecycle.is_open()) {
                 resume(id.slot, *connection);
+            }
+        });
+        if (woken_.empty()) {
+            run_queue(due_, [this](std::uint32_t slot) { on_due(slot); });
+        }
+        run_sweep();
+        run_queue(starved_, [this](ConnectionId id) {
+            if (Connection* connection = connections_.find(id.slot, id.generation)) {
+                step(id.slot, *connection, events::buffers_returned());
             }
         });
         run_queue(sending_, [this](std::uint32_t slot) { begin_send(slot); });

@@ -1,0 +1,146 @@
+// The loop on a ring that a test plays: what is submitted is looked at, and completions and time
+// are given by hand. What comes of long random runs is the business of tests/simulation.
+#include "core/loop.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/buffer_ring.hpp"
+#include "core/token.hpp"
+#include "http/responder.hpp"
+#include "http/router.hpp"
+#include "http/service.hpp"
+
+namespace enduring::core {
+namespace {
+
+/// Sends everything that is to be sent, and completes only what it is told to.
+class PlayedRing {
+  public:
+    std::uint64_t time_ms = 1'000;
+    std::deque<Completion> completions;
+    std::string sent;
+
+    [[nodiscard]] std::uint32_t sqe_room() const {
+        return 64 - static_cast<std::uint32_t>(submissions_.size());
+    }
+    io_uring_sqe& take_sqe() { return submissions_.emplace_back(); }
+    int submit() {
+        for (const io_uring_sqe& sqe : submissions_) {
+            if (sqe.opcode == IORING_OP_SEND) {
+                sent.append(reinterpret_cast<const char*>(sqe.addr), sqe.len);
+                completions.push_back({sqe.user_data, static_cast<std::int32_t>(sqe.len), 0});
+            } else if (sqe.opcode == IORING_OP_RECV) {
+                receive_token_ = sqe.user_data;
+            }
+        }
+        const auto count = static_cast<int>(submissions_.size());
+        submissions_.clear();
+        return count;
+    }
+    int submit_and_wait(std::optional<std::uint64_t>) {
+        submit();
+        return 0;
+    }
+    template <class Take>
+    unsigned drain(Take&& take) {
+        unsigned count = 0;
+        while (!completions.empty() && take(completions.front())) {
+            completions.pop_front();
+            ++count;
+        }
+        return count;
+    }
+    Result<void> register_buffer_ring(io_uring_buf_ring* memory, std::uint32_t, std::uint16_t) {
+        buffers_ = memory;
+        return {};
+    }
+    [[nodiscard]] std::uint64_t now_ms() const { return time_ms; }
+    void shutdown_write(int) {}
+    [[nodiscard]] std::optional<std::uint64_t> peer(int) { return std::nullopt; }
+    void reset_on_close(int) {}
+
+    /// Bytes come into the first buffer.
+    void receive(std::string_view bytes) {
+        const auto* entry = reinterpret_cast<const io_uring_buf*>(buffers_);
+        bytes.copy(reinterpret_cast<char*>(entry->addr), bytes.size());
+        completions.push_back({receive_token_, static_cast<std::int32_t>(bytes.size()),
+                               IORING_CQE_F_BUFFER | IORING_CQE_F_MORE});
+    }
+
+  private:
+    std::deque<io_uring_sqe> submissions_;
+    io_uring_buf_ring* buffers_ = nullptr;
+    std::uint64_t receive_token_ = 0;
+};
+
+class LoopTest : public testing::Test {
+  protected:
+    LoopTest() {
+        router_.get("/", [this](const http::Request&, http::Responder responder) {
+            awaited_.push_back(std::move(responder));
+        });
+    }
+
+    void start(const TimeLimits& times) {
+        service_ = std::make_unique<http::Service>(router_, http::Limits{},
+                                                   [] { return std::int64_t{784111777} * 1000; });
+        ASSERT_TRUE(buffers_.attach(ring_, 0));
+        LoopOptions options;
+        options.times = times;
+        loop_ = std::make_unique<Loop<PlayedRing, http::Service>>(ring_, buffers_, *service_,
+                                                                  std::move(options));
+        loop_->add_listener(3, 16);
+        turn();
+        ring_.completions.push_back({pack({Operation::accept, 0, 0}), 4, IORING_CQE_F_MORE});
+        turn(2);
+    }
+    void turn(unsigned times = 1) {
+        for (; times > 0; --times) {
+            loop_->turn();
+        }
+    }
+
+    http::Router router_;
+    PlayedRing ring_;
+    BufferRing buffers_{4, 1024};
+    std::unique_ptr<http::Service> service_;
+    std::unique_ptr<Loop<PlayedRing, http::Service>> loop_;
+    std::vector<http::Responder> awaited_;  // refer to the service
+};
+
+TEST_F(LoopTest, AnAnswerInTheTurnOfItsDeadlineIsNotTooLate) {
+    TimeLimits times;
+    times.handler_timeout_ms = 1'000;
+    start(times);
+    ring_.receive("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    ASSERT_EQ(awaited_.size(), 1U);
+    awaited_.front().send(http::Status::ok, "text/plain", "in time");
+    ring_.time_ms += 1'100;
+    turn(4);
+    EXPECT_TRUE(ring_.sent.starts_with("HTTP/1.1 200 ")) << ring_.sent;
+    EXPECT_TRUE(ring_.sent.ends_with("\r\n\r\nin time")) << ring_.sent;
+}
+
+TEST_F(LoopTest, AnAnswerThatDoesNotComeIsReplaced) {
+    TimeLimits times;
+    times.handler_timeout_ms = 1'000;
+    start(times);
+    ring_.receive("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    ring_.time_ms += 1'100;
+    turn(4);
+    EXPECT_TRUE(ring_.sent.starts_with("HTTP/1.1 503 ")) << ring_.sent;
+}
+
+}  // namespace
+}  // namespace enduring::core
