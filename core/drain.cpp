@@ -13,6 +13,12 @@ Drain::Actions Drain::on_scarcity(std::uint64_t now_ms) {
     if (state_ == ServerState::serving || state_ == ServerState::full) {
         scarce_ = true;
         deadline_ms_ = now_ms + scarcity_retry_ms;
+        settle();
+        // All accepts end, also those that a full server makes: the connection that could not be
+        // accepted would wake none that is armed, but one that is armed anew looks for it.
+        Actions actions;
+        actions.add(Actions::pause_accept);
+        return actions;
     }
     return settle();
 }
