@@ -1,6 +1,7 @@
 #include "core/lifecycle.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/check.hpp"
 
@@ -28,6 +29,11 @@ constexpr std::uint64_t spread(std::uint64_t time_ms, std::uint32_t draw) noexce
 // with nothing at all it is the time-out that ends it, and is given as the reason.
 constexpr std::uint64_t credit_end(std::uint64_t now_ms, std::uint64_t timeout_ms) noexcept {
     return timeout_ms == 0 ? Lifecycle::never : now_ms + timeout_ms + 1;
+}
+
+// By the clock, not by the time that the server was there.
+std::uint64_t rate_deadline(const RateMeter& meter, const TimeLimits& limits) noexcept {
+    return meter.deadline_ms(limits.rate_grace_ms) + limits.absent_ms;
 }
 
 constexpr Reason timeout_reason(Phase phase) noexcept {
@@ -88,7 +94,7 @@ Actions Lifecycle::step(const Event& event, std::uint64_t now_ms, const TimeLimi
             output_waiting_ = event.output_waiting;
             if (limits.write_bytes_per_s_min != 0) {
                 write_rate_.add(event.amount, limits.write_bytes_per_s_min,
-                                credit_end(now_ms, limits.write_timeout_ms));
+                                credit_end(now_ms - limits.absent_ms, limits.write_timeout_ms));
             }
             set_write_deadline(now_ms, limits);
             if (phase_ == Phase::idle && !output_waiting_) {
@@ -185,7 +191,7 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
     if (continues && phase_ == Phase::content) {
         if (limits.body_bytes_per_s_min != 0) {
             content_rate_.add(event.amount, limits.body_bytes_per_s_min,
-                              credit_end(now_ms, limits.body_timeout_ms));
+                              credit_end(now_ms - limits.absent_ms, limits.body_timeout_ms));
         }
         set_content_deadline(now_ms, limits);
     } else if (!continues && !first_head) {
@@ -209,7 +215,7 @@ void Lifecycle::enter(std::uint64_t now_ms, const TimeLimits& limits) {
             read_deadline_ms_ = after(now_ms, limits.header_timeout_ms);
             break;
         case Phase::content:
-            content_rate_.begin(now_ms);
+            content_rate_.begin(now_ms - limits.absent_ms);
             set_content_deadline(now_ms, limits);
             break;
         case Phase::handling:
@@ -256,7 +262,7 @@ void Lifecycle::retire(Reason reason, std::uint64_t now_ms, const TimeLimits& li
 void Lifecycle::begin_output(std::uint64_t now_ms, const TimeLimits& limits) {
     output_waiting_ = true;
     if (limits.write_bytes_per_s_min != 0) {
-        write_rate_.begin(now_ms);
+        write_rate_.begin(now_ms - limits.absent_ms);
     }
     set_write_deadline(now_ms, limits);
 }
@@ -267,30 +273,41 @@ void Lifecycle::set_write_deadline(std::uint64_t now_ms, const TimeLimits& limit
         return;
     }
     write_deadline_ms_ = after(now_ms, limits.write_timeout_ms);
+    write_absent_ms_ = limits.absent_ms;
+    write_by_rate_ = false;
     if (limits.write_bytes_per_s_min != 0) {
-        write_deadline_ms_ =
-            std::min(write_deadline_ms_, write_rate_.deadline_ms(limits.rate_grace_ms));
+        const std::uint64_t rate_ms = rate_deadline(write_rate_, limits);
+        write_by_rate_ = rate_ms <= write_deadline_ms_;
+        write_deadline_ms_ = std::min(write_deadline_ms_, rate_ms);
     }
 }
 
 void Lifecycle::set_content_deadline(std::uint64_t now_ms, const TimeLimits& limits) {
     read_deadline_ms_ = after(now_ms, limits.body_timeout_ms);
+    read_by_rate_ = false;
     if (limits.body_bytes_per_s_min != 0) {
-        read_deadline_ms_ =
-            std::min(read_deadline_ms_, content_rate_.deadline_ms(limits.rate_grace_ms));
+        const std::uint64_t rate_ms = rate_deadline(content_rate_, limits);
+        read_by_rate_ = rate_ms <= read_deadline_ms_;
+        read_deadline_ms_ = std::min(read_deadline_ms_, rate_ms);
     }
 }
 
-bool Lifecycle::content_too_slow(const TimeLimits& limits) const noexcept {
-    return phase_ == Phase::content && limits.body_bytes_per_s_min != 0 &&
-           content_rate_.deadline_ms(limits.rate_grace_ms) <= read_deadline_ms_;
+// The server may have been absent since a deadline was set. What came meanwhile is taken first, but
+// nothing could be sent: for output all of that time is left out, for input only by the rate.
+void Lifecycle::leave_out_absence(std::uint64_t now_ms, const TimeLimits& limits) noexcept {
+    if (write_deadline_ms_ != never && now_ms >= write_deadline_ms_) {
+        write_deadline_ms_ += limits.absent_ms - std::exchange(write_absent_ms_, limits.absent_ms);
+    }
+    if (phase_ == Phase::content && read_by_rate_ && now_ms >= read_deadline_ms_) {
+        read_deadline_ms_ = rate_deadline(content_rate_, limits);
+    }
 }
 
 void Lifecycle::take_time(std::uint64_t now_ms, const TimeLimits& limits, Actions& actions) {
+    leave_out_absence(now_ms, limits);
     if (now_ms >= write_deadline_ms_ && phase_ < Phase::joining) {
-        const bool too_slow = limits.write_bytes_per_s_min != 0 &&
-                              write_rate_.deadline_ms(limits.rate_grace_ms) <= write_deadline_ms_;
-        break_off(too_slow ? Reason::write_min_rate : Reason::write_timeout, true, now_ms, limits);
+        break_off(write_by_rate_ ? Reason::write_min_rate : Reason::write_timeout, true, now_ms,
+                  limits);
         return;
     }
     if (now_ms < read_deadline_ms_) {
@@ -305,7 +322,8 @@ void Lifecycle::take_time(std::uint64_t now_ms, const TimeLimits& limits, Action
         case Phase::head:
         case Phase::content:
         case Phase::handling:
-            give_reason(content_too_slow(limits) ? Reason::body_min_rate : timeout_reason(phase_));
+            give_reason(phase_ == Phase::content && read_by_rate_ ? Reason::body_min_rate
+                                                                  : timeout_reason(phase_));
             timing_out_ = true;
             actions.add(Actions::time_out);
             break;

@@ -54,6 +54,9 @@ struct TimeLimits {
     /// Rates are averages since the content or the output began; before this time they are not
     /// judged.
     std::uint64_t rate_grace_ms = 5'000;
+    /// No limit: how long the server itself could not run, in all so far. Rates and
+    /// the time for writing leave it out.
+    std::uint64_t absent_ms = 0;
 };
 
 /// What the loop must do now. A set of bits; their order does not matter, except that time_out
@@ -224,7 +227,7 @@ class Lifecycle {
     void begin_output(std::uint64_t now_ms, const TimeLimits& limits);
     void set_write_deadline(std::uint64_t now_ms, const TimeLimits& limits);
     void set_content_deadline(std::uint64_t now_ms, const TimeLimits& limits);
-    [[nodiscard]] bool content_too_slow(const TimeLimits& limits) const noexcept;
+    void leave_out_absence(std::uint64_t now_ms, const TimeLimits& limits) noexcept;
     void settle(std::uint64_t now_ms, const TimeLimits& limits, Actions& actions);
     void give_reason(Reason reason) noexcept {
         reason_ = reason_ == Reason::none ? reason : reason_;
@@ -233,6 +236,7 @@ class Lifecycle {
     std::uint64_t read_deadline_ms_ = never;
     std::uint64_t write_deadline_ms_ = never;
     std::uint64_t age_deadline_ms_ = never;
+    std::uint64_t write_absent_ms_ = 0;  // TimeLimits::absent_ms when the write deadline was set
     std::uint64_t phase_begin_ms_ = 0;
     RateMeter content_rate_;
     RateMeter write_rate_;
@@ -251,6 +255,8 @@ class Lifecycle {
     bool reset_ : 1 = false;
     bool timing_out_ : 1 = false;
     bool awaits_message_ : 1 = false;
+    bool read_by_rate_ : 1 = false;   // the content's rate set the read side's deadline
+    bool write_by_rate_ : 1 = false;  // the output's rate set the write side's deadline
 };
 
 }  // namespace enduring::core

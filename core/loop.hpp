@@ -96,6 +96,10 @@ class Loop final : public Host<typename ProtocolType::Session> {
         const bool all_submitted = submitter_.submit_and_wait(wait);
         now_ms_ = ring_.now_ms();
         catch_up_.begin_turn(wait ? last_ms + *wait : TimerWheel::never, last_ms, now_ms_);
+        if (wait && now_ms_ > last_ms + *wait + CatchUp::late_ms_min) [[unlikely]] {
+            // It is not known when in this turn the loop could run: all of it is left out.
+            options_.times.absent_ms += now_ms_ - last_ms;
+        }
         protocol_.begin_turn(now_ms_);
         ++counters_.turns;
         const unsigned completions = ring_.drain([this](const Completion& completion) {

@@ -1304,6 +1304,54 @@ TEST_F(LifecycleRateTest, EachOutputIsJudgedByItself) {
     EXPECT_EQ(write_time_ms(), limits.rate_grace_ms - 1'000) << "more output is no new beginning";
 }
 
+TEST_F(LifecycleRateTest, WhatTheServerWasAbsentDoesNotCountAgainstAReader) {
+    limits.write_bytes_per_s_min = 100;
+    reach(Phase::handling);
+    next_message(Need::request, true);
+    now_ms += 20'000;
+    limits.absent_ms += 20'000;
+    EXPECT_EQ(step(events::time_passed()), none);
+    EXPECT_EQ(write_time_ms(), limits.rate_grace_ms) << "its grace is still before it";
+    EXPECT_EQ(time_out(), does(Actions::cancel_receive, Actions::cancel_send));
+    EXPECT_EQ(reason(), Reason::write_min_rate);
+}
+
+TEST_F(LifecycleRateTest, WhatTheServerWasAbsentIsNoTimeToTakeBytesIn) {
+    reach(Phase::handling);
+    next_message(Need::request, true);
+    now_ms += limits.write_timeout_ms;
+    limits.absent_ms += limits.write_timeout_ms;
+    EXPECT_EQ(step(events::time_passed()), none);
+    EXPECT_EQ(write_time_ms(), limits.write_timeout_ms);
+    EXPECT_EQ(time_out(), does(Actions::cancel_receive, Actions::cancel_send));
+    EXPECT_EQ(reason(), Reason::write_timeout);
+}
+
+TEST_F(LifecycleRateTest, WhatTheServerWasAbsentDoesNotCountAgainstASender) {
+    limits.body_bytes_per_s_min = 100;
+    reach(Phase::content);
+    now_ms += 1'000;
+    receive(300);
+    now_ms += 20'000;
+    limits.absent_ms += 20'000;
+    EXPECT_EQ(step(events::time_passed()), none);
+    EXPECT_EQ(read_time_ms(), limits.rate_grace_ms - 1'000);
+    receive(400);
+    EXPECT_EQ(read_time_ms(), 6'000U);
+    EXPECT_EQ(time_out(), does(Actions::time_out));
+    EXPECT_EQ(reason(), Reason::body_min_rate);
+}
+
+TEST_F(LifecycleRateTest, AbsenceDoesNotLengthenTheTimeForAGap) {
+    limits.body_bytes_per_s_min = 100;
+    reach(Phase::content);
+    receive(1'000'000);
+    now_ms += limits.body_timeout_ms;
+    limits.absent_ms += limits.body_timeout_ms;
+    EXPECT_EQ(step(events::time_passed()), does(Actions::time_out));
+    EXPECT_EQ(reason(), Reason::body_timeout);
+}
+
 // ---- the machine as a value --------------------------------------------------------------------
 
 TEST_F(LifecycleTest, TheEarlierDeadlineIsTheOneThatCounts) {
