@@ -236,6 +236,11 @@ bool Judge::timed_out(const Exchange& exchange) const {
     if (is_late(std::min(exchange.head_us, now_us), since_us, times.header_timeout_ms)) {
         return true;
     }
+    // Who is to end soon must hurry.
+    if (answered_ == 0 && (draining() || scene_.plan.peer_connections_max != 0) &&
+        is_late(std::min(exchange.head_us, now_us), since_us, times.last_call_ms)) {
+        return true;
+    }
     if (exchange.head_us == Timeline::never) {
         return false;
     }
@@ -324,6 +329,10 @@ bool Judge::may_be_unanswered(const Exchange& exchange) const {
     if (draining() && scene_.plan.evicts && answered_ == 0) {
         return true;
     }
+    // Who comes from an address that has too many, and has got no answer, is the first to go.
+    if (scene_.plan.peer_connections_max != 0 && scene_.plan.evicts && answered_ == 0) {
+        return true;
+    }
     const bool may_end = scene_.plan.evicts || draining() || scene_.plan.peer_connections_max != 0;
     return may_end &&
            (!socket.accepted || exchange.first_run_us + Plan::slack_us >= socket.ended_run_us);
@@ -331,6 +340,9 @@ bool Judge::may_be_unanswered(const Exchange& exchange) const {
 
 void Judge::end(bool reset) {
     note(scene_.timeline.now_us(), "client {} sees the {}", client_, reset ? "reset" : "end");
+    if (scene_.network.socket(socket_).aborted) {
+        return;
+    }
     if (in_response()) {
         if (!may_be_cut()) {
             wrong("a response is cut", head_);

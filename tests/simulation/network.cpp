@@ -126,6 +126,15 @@ int Network::accept(std::uint32_t listener) {
     return open({Descriptor::Kind::socket, socket});
 }
 
+void Network::abort_waiting(std::uint32_t listener) {
+    Listener& queue = listeners_[listener];
+    const std::uint32_t socket = queue.waiting.front();
+    queue.waiting.pop_front();
+    sockets_[socket].aborted = true;
+    sockets_[socket].reset_by_server = true;
+    tell_client(socket);
+}
+
 void Network::close(int descriptor) {
     const Descriptor what = at(descriptor);
     if (what.kind == Descriptor::Kind::none) {

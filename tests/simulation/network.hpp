@@ -64,6 +64,7 @@ struct Socket {
     bool reset_told = false;  // the server has been told of it
     bool reset_by_server = false;
     bool reset_on_close = false;
+    bool aborted = false;         // broken by the network before it was accepted
     bool promise_broken = false;  // room was promised that is not there
     bool writer_waits = false;    // the client waits for room
     bool read_scheduled = false;
@@ -121,6 +122,8 @@ class Network {
     void close_file(int descriptor);
     /// The next waiting connection becomes a descriptor.
     int accept(std::uint32_t listener);
+    /// The next waiting connection is broken before it is accepted.
+    void abort_waiting(std::uint32_t listener);
     void close(int descriptor);
     void send(std::uint32_t socket, std::string_view bytes);
     void shutdown_write(std::uint32_t socket);

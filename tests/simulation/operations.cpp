@@ -25,7 +25,9 @@ void Ring::begin(int number) {
     if (!can_run(operation)) {
         return;
     }
-    if (draw(Fault::late)) {
+    // What has arrived is received at once after a stop: the server may rely on that.
+    const bool may_be_late = operation.code != IORING_OP_RECV || !faults_.on(Fault::stop);
+    if (may_be_late && draw(Fault::late)) {
         postpone(number, timeline_.now_us() + faults_.random().below(plan_.lateness_us_max));
         return;
     }
@@ -146,7 +148,8 @@ void Ring::run_accept(int number) {
             return;
         }
         if (draw(Fault::accept_failed)) {
-            complete(number, -faults_.random().pick({ECONNABORTED, EINTR, EAGAIN, EPROTO}));
+            network_.abort_waiting(index);
+            complete(number, faults_.random().chance(500) ? -ECONNABORTED : -EPROTO);
             return;
         }
         const int descriptor = network_.accept(index);

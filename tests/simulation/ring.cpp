@@ -125,12 +125,13 @@ bool Ring::stop_if_due() {
         const Stop stop = plan_.stops[next_stop_++];
         const std::uint64_t end_us = timeline_.now_us() + stop.length_us;
         note(timeline_.now_us(), "the process is stopped");
-        timeline_.count_stop(stop.length_us);
+        timeline_.begin_stop();
         // The network goes on; completions are only made when the process enters the kernel.
         while (timeline_.next_us() <= end_us) {
             dispatch(timeline_.take());
         }
         timeline_.advance_to(end_us);
+        timeline_.end_stop();
         note(timeline_.now_us(), "the process goes on after {} ms", stop.length_us / 1000);
         stopped = true;
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace enduring::simulation {
@@ -33,9 +34,12 @@ class Timeline {
 
     [[nodiscard]] std::uint64_t now_us() const noexcept { return now_us_; }
     /// The time that the server's process has run, without what it was stopped.
-    [[nodiscard]] std::uint64_t run_us() const noexcept { return now_us_ - stopped_us_; }
+    [[nodiscard]] std::uint64_t run_us() const noexcept {
+        return std::min(now_us_, stop_begin_us_) - stopped_us_;
+    }
     void advance_to(std::uint64_t at_us) noexcept { now_us_ = std::max(now_us_, at_us); }
-    void count_stop(std::uint64_t length_us) noexcept { stopped_us_ += length_us; }
+    void begin_stop() noexcept { stop_begin_us_ = now_us_; }
+    void end_stop() noexcept { stopped_us_ += now_us_ - std::exchange(stop_begin_us_, never); }
 
     void schedule(std::uint64_t at_us, Happening happening, std::uint32_t subject,
                   std::uint32_t life = 0) {
@@ -63,6 +67,7 @@ class Timeline {
 
     std::uint64_t now_us_ = 0;
     std::uint64_t stopped_us_ = 0;
+    std::uint64_t stop_begin_us_ = never;
     std::uint64_t order_ = 0;
     std::vector<Entry> entries_;
 };
