@@ -341,6 +341,10 @@ class Loop final : public Host<typename ProtocolType::Session> {
     void make_room() {
         if (drain_.state() >= ServerState::draining) {
             acceptor_.refuse_parked();
+            came_to_rest_ = false;
+            if (none_quiet_) {
+                set_none_quiet(false);
+            }
             return;
         }
         const bool came_to_rest = std::exchange(came_to_rest_, false);
