@@ -19,8 +19,9 @@ class CatchUp {
     void begin_turn(std::uint64_t planned_ms, std::uint64_t last_ms,
                     std::uint64_t now_ms) noexcept {
         late_now_ = false;
-        if (active_) {
-            // A stop is no time in which anything could be taken.
+        if (active_ && could_take_) {
+            // A stop is no time in which anything could be taken, nor is a turn in which the kernel
+            // refused what would take it.
             budget_ms_ -= std::min({budget_ms_, now_ms - last_ms, late_ms_min});
         }
         if (now_ms < planned_ms) {
@@ -43,6 +44,7 @@ class CatchUp {
     /// can have come for those that wait. Whether deadlines may be judged in it: the first wait
     /// after a delay may bring only a part of what is there, or nothing.
     [[nodiscard]] bool may_judge(unsigned completions, bool all_submitted) noexcept {
+        could_take_ = all_submitted;
         if (active_ && (budget_ms_ == 0 || (!late_now_ && completions == 0 && all_submitted))) {
             active_ = false;
             budget_ms_ = 0;
@@ -57,6 +59,7 @@ class CatchUp {
     std::uint64_t delay_ms_ = 0;   // that is caught up: the longest
     std::uint64_t budget_ms_ = 0;  // how much longer that may take
     bool active_ = false;
+    bool could_take_ = true;
     bool late_now_ = false;  // what this turn found may be from before the delay
 };
 

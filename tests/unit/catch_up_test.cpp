@@ -82,6 +82,27 @@ TEST(CatchUp, DeadlinesArePutOffNoLongerThanTheDelayWas) {
     EXPECT_TRUE(catch_up.may_judge(16, true));
 }
 
+TEST(CatchUp, TurnsWhoseSubmissionsWereRefusedDoNotCount) {
+    CatchUp catch_up;
+    catch_up.begin_turn(1'000, 500, 1'100);
+    EXPECT_FALSE(catch_up.may_judge(1, false));
+    std::uint64_t now_ms = 1'100;
+    for (int i = 0; i < 100; ++i) {
+        now_ms += 10;
+        catch_up.begin_turn(now_ms - 10, now_ms - 10, now_ms);
+        EXPECT_FALSE(catch_up.may_judge(1, false)) << i;
+    }
+    // The delay was 100 ms, and a millisecond is added.
+    for (int i = 0; i < 11; ++i) {
+        now_ms += 10;
+        catch_up.begin_turn(now_ms - 10, now_ms - 10, now_ms);
+        EXPECT_FALSE(catch_up.may_judge(1, true)) << i;
+    }
+    now_ms += 10;
+    catch_up.begin_turn(now_ms - 10, now_ms - 10, now_ms);
+    EXPECT_TRUE(catch_up.may_judge(1, true));
+}
+
 TEST(CatchUp, WhoNeverTakesATurnInTimeStillJudges) {
     CatchUp catch_up;
     std::uint64_t now_ms = 1'000;
