@@ -1,0 +1,716 @@
+// What the loop relies on in each operation and flag that it uses, asked of the real kernel and of
+// the simulated one by the same assertions, so that the simulation cannot drift.
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/messenger.hpp"
+#include "core/sqe.hpp"
+#include "core/token.hpp"
+#include "tests/contract/kernels.hpp"
+#include "tests/simulation/content.hpp"
+
+namespace enduring::contract {
+namespace {
+
+using core::Completion;
+using core::Operation;
+using core::Token;
+
+constexpr std::uint64_t patience_ms = 10'000;
+
+/// Operations that tests have submitted, for the summary.
+std::map<bool, std::set<int>> covered;
+
+template <class Kernel>
+class Contract : public testing::Test {
+  protected:
+    [[nodiscard]] io_uring_sqe& sqe() {
+        io_uring_sqe& entry = kernel_.ring().take_sqe();
+        taken_.push_back(&entry);
+        return entry;
+    }
+
+    int submit() {
+        note_taken();
+        return kernel_.ring().submit();
+    }
+    /// Submits and waits until so many completions have come.
+    std::vector<Completion> wait_for(std::size_t count) {
+        note_taken();
+        std::vector<Completion> completions;
+        const std::uint64_t begin_ms = kernel_.ring().now_ms();
+        while (completions.size() < count && kernel_.ring().now_ms() < begin_ms + patience_ms) {
+            kernel_.wait(100);
+            kernel_.ring().drain([&](const Completion& completion) {
+                completions.push_back(completion);
+                return true;
+            });
+        }
+        EXPECT_EQ(completions.size(), count);
+        completions.resize(count);
+        return completions;
+    }
+    Completion wait_for_one() { return wait_for(1).front(); }
+
+    /// Nothing completes.
+    void expect_nothing() {
+        note_taken();
+        kernel_.wait(50);
+        kernel_.ring().drain([](const Completion& completion) {
+            ADD_FAILURE() << "completed: " << completion.user_data << ", " << completion.result;
+            return true;
+        });
+    }
+
+    static Operation operation_of(const Completion& completion) {
+        return core::unpack(completion.user_data).operation;
+    }
+
+    /// A connection: the server's descriptor, and the client's number.
+    struct Connection {
+        int descriptor;
+        std::size_t client;
+        std::uint32_t slot;
+
+        [[nodiscard]] Token token(Operation operation) const { return {operation, slot, 1}; }
+    };
+    Connection connect() {
+        const std::size_t client = kernel_.connect();
+        core::prepare_accept_one(sqe(), kernel_.listener(), {Operation::accept, 0, 0});
+        const Completion accepted = wait_for_one();
+        EXPECT_GE(accepted.result, 0);
+        EXPECT_FALSE(accepted.more()) << "a single accept ends";
+        return {accepted.result, client, slots_++};
+    }
+
+    void arm_receive(const Connection& connection) {
+        core::prepare_receive(sqe(), connection.descriptor, buffer_group,
+                              connection.token(Operation::receive));
+    }
+    void arm_receive_once(const Connection& connection) {
+        core::prepare_receive_once(sqe(), connection.descriptor, buffer_group,
+                                   connection.token(Operation::receive));
+    }
+    /// What a completed receive brought; the buffer goes back.
+    std::string take(const Completion& completion) {
+        EXPECT_GT(completion.result, 0);
+        EXPECT_TRUE(completion.has_buffer());
+        if (completion.result <= 0 || !completion.has_buffer()) {
+            return {};
+        }
+        const auto bytes = kernel_.buffers().lend(completion.buffer(),
+                                                  static_cast<std::size_t>(completion.result));
+        std::string text(bytes.data(), bytes.size());
+        kernel_.buffers().give_back(completion.buffer());
+        return text;
+    }
+    void send(const Connection& connection, std::string_view bytes) {
+        core::prepare_send(sqe(), connection.descriptor, bytes.data(), bytes.size(), false,
+                           connection.token(Operation::send));
+    }
+    /// Fills the socket; gives how many bytes it took.
+    std::size_t fill(const Connection& connection, std::string_view bytes) {
+        std::size_t total = 0;
+        for (int i = 0; i < 1'000; ++i) {
+            send(connection, bytes);
+            const Completion completion = wait_for_one();
+            if (completion.result == -EAGAIN) {
+                return total;
+            }
+            EXPECT_GT(completion.result, 0);
+            EXPECT_LE(completion.result, static_cast<int>(bytes.size()));
+            total += static_cast<std::size_t>(completion.result);
+        }
+        ADD_FAILURE() << "the socket is never full";
+        return total;
+    }
+    /// Reads what has come for a client until there are so many bytes, or an end.
+    Heard hear(std::size_t client, std::size_t bytes) {
+        Heard all;
+        for (int i = 0; i < 10'000 && all.bytes.size() < bytes && all.end == Heard::End::open;
+             ++i) {
+            const Heard heard = kernel_.read(client);
+            all.bytes += heard.bytes;
+            all.end = heard.end;
+        }
+        return all;
+    }
+    void close(const Connection& connection) {
+        core::prepare_close(sqe(), connection.descriptor, connection.token(Operation::close));
+        const Completion completion = wait_for_one();
+        EXPECT_EQ(completion.result, 0);
+        EXPECT_EQ(operation_of(completion), Operation::close);
+    }
+
+    Kernel kernel_;
+
+  private:
+    void note_taken() {
+        for (const io_uring_sqe* entry : taken_) {
+            covered[Kernel::simulated].insert(entry->opcode);
+        }
+        taken_.clear();
+    }
+
+    std::vector<const io_uring_sqe*> taken_;
+    std::uint32_t slots_ = 0;
+};
+
+using Kernels = testing::Types<RealKernel, SimulatedKernel>;
+struct Names {
+    template <class Kernel>
+    static std::string GetName(int) {
+        return Kernel::simulated ? "simulated" : "real";
+    }
+};
+TYPED_TEST_SUITE(Contract, Kernels, Names);
+
+// ---- accept ------------------------------------------------------------------------------------
+
+TYPED_TEST(Contract, AMultishotAcceptGoesOn) {
+    core::prepare_accept(this->sqe(), this->kernel_.listener(), {Operation::accept, 0, 0});
+    this->expect_nothing();
+    std::set<int> descriptors;
+    for (int i = 0; i < 3; ++i) {
+        this->kernel_.connect();
+        const Completion completion = this->wait_for_one();
+        EXPECT_GE(completion.result, 0);
+        EXPECT_TRUE(completion.more());
+        EXPECT_FALSE(completion.has_buffer());
+        descriptors.insert(completion.result);
+    }
+    EXPECT_EQ(descriptors.size(), 3U);
+}
+
+TYPED_TEST(Contract, AMultishotAcceptTakesAllThatWait) {
+    for (int i = 0; i < 3; ++i) {
+        this->kernel_.connect();
+    }
+    core::prepare_accept(this->sqe(), this->kernel_.listener(), {Operation::accept, 0, 0});
+    for (const Completion& completion : this->wait_for(3)) {
+        EXPECT_GE(completion.result, 0);
+        EXPECT_TRUE(completion.more());
+    }
+}
+
+TYPED_TEST(Contract, EachSingleAcceptTakesOne) {
+    for (int i = 0; i < 2; ++i) {
+        core::prepare_accept_one(this->sqe(), this->kernel_.listener(), {Operation::accept, 0, 0});
+    }
+    this->expect_nothing();
+    for (int i = 0; i < 3; ++i) {
+        this->kernel_.connect();
+    }
+    for (const Completion& completion : this->wait_for(2)) {
+        EXPECT_GE(completion.result, 0);
+        EXPECT_FALSE(completion.more());
+    }
+    this->expect_nothing();
+}
+
+TYPED_TEST(Contract, AllAcceptsAreCancelledTogether) {
+    const Token token{Operation::accept, 0, 0};
+    for (int i = 0; i < 3; ++i) {
+        core::prepare_accept_one(this->sqe(), this->kernel_.listener(), token);
+    }
+    this->expect_nothing();
+    core::prepare_cancel_all(this->sqe(), token, {Operation::cancel_accept, 0, 0});
+    unsigned ended = 0;
+    for (const Completion& completion : this->wait_for(4)) {
+        EXPECT_FALSE(completion.more());
+        if (this->operation_of(completion) == Operation::accept) {
+            EXPECT_EQ(completion.result, -ECANCELED);
+            ++ended;
+        } else {
+            EXPECT_EQ(completion.result, 3) << "how many were found";
+        }
+    }
+    EXPECT_EQ(ended, 3U);
+}
+
+// ---- receive -----------------------------------------------------------------------------------
+
+TYPED_TEST(Contract, AMultishotReceiveGoesOn) {
+    const auto connection = this->connect();
+    this->arm_receive(connection);
+    this->expect_nothing();
+    for (const std::string text : {"first", "and second"}) {
+        this->kernel_.send(connection.client, text);
+        const Completion completion = this->wait_for_one();
+        EXPECT_TRUE(completion.more());
+        EXPECT_EQ(this->take(completion), text);
+    }
+}
+
+TYPED_TEST(Contract, AReceiveBringsAsMuchAsABufferHolds) {
+    const auto connection = this->connect();
+    const std::string_view text = simulation::content_of(1, 3 * buffer_bytes / 2);
+    this->kernel_.send(connection.client, text);
+    this->arm_receive(connection);
+    std::string received;
+    for (const Completion& completion : this->wait_for(2)) {
+        EXPECT_TRUE(completion.more());
+        received += this->take(completion);
+    }
+    EXPECT_EQ(received, text);
+}
+
+TYPED_TEST(Contract, AReceiveOnceEnds) {
+    const auto connection = this->connect();
+    this->arm_receive_once(connection);
+    this->kernel_.send(connection.client, "hello");
+    const Completion completion = this->wait_for_one();
+    EXPECT_FALSE(completion.more());
+    EXPECT_EQ(this->take(completion), "hello");
+    this->kernel_.send(connection.client, "more");
+    this->expect_nothing();
+}
+
+TYPED_TEST(Contract, AReceiveWithoutBuffersEndsAndLosesNothing) {
+    const auto connection = this->connect();
+    this->arm_receive(connection);
+    const std::string_view text = simulation::content_of(7, (buffer_count + 1) * buffer_bytes);
+    this->kernel_.send(connection.client, text);
+    const std::vector<Completion> completions = this->wait_for(buffer_count + 1);
+    std::string received;
+    for (std::size_t i = 0; i < buffer_count; ++i) {
+        EXPECT_TRUE(completions[i].more());
+    }
+    EXPECT_EQ(completions.back().result, -ENOBUFS);
+    EXPECT_FALSE(completions.back().more());
+    EXPECT_FALSE(completions.back().has_buffer());
+    for (std::size_t i = 0; i < buffer_count; ++i) {
+        received += this->take(completions[i]);
+    }
+    this->arm_receive(connection);
+    received += this->take(this->wait_for_one());
+    EXPECT_EQ(received, text);
+}
+
+TYPED_TEST(Contract, ASingleReceiveWithoutBuffersEndsToo) {
+    const auto connection = this->connect();
+    this->arm_receive(connection);
+    this->kernel_.send(connection.client, simulation::content_of(7, buffer_count * buffer_bytes));
+    const std::vector<Completion> completions = this->wait_for(buffer_count);
+    const auto other = this->connect();
+    this->kernel_.send(other.client, "hello");
+    this->arm_receive_once(other);
+    const Completion starved = this->wait_for_one();
+    EXPECT_EQ(starved.result, -ENOBUFS);
+    EXPECT_FALSE(starved.more());
+    this->take(completions.front());
+    this->arm_receive_once(other);
+    EXPECT_EQ(this->take(this->wait_for_one()), "hello");
+}
+
+TYPED_TEST(Contract, TheEndOfInputEndsAReceive) {
+    const auto connection = this->connect();
+    this->arm_receive(connection);
+    this->kernel_.send(connection.client, "last");
+    EXPECT_EQ(this->take(this->wait_for_one()), "last");
+    this->kernel_.finish(connection.client);
+    const Completion completion = this->wait_for_one();
+    EXPECT_EQ(completion.result, 0);
+    EXPECT_FALSE(completion.more());
+    EXPECT_FALSE(completion.has_buffer());
+}
+
+TYPED_TEST(Contract, AReceiveThatIsArmedAfterTheEndFindsIt) {
+    const auto connection = this->connect();
+    this->kernel_.finish(connection.client);
+    for (int i = 0; i < 2; ++i) {
+        this->arm_receive(connection);
+        const Completion completion = this->wait_for_one();
+        EXPECT_EQ(completion.result, 0);
+        EXPECT_FALSE(completion.more());
+    }
+}
+
+TYPED_TEST(Contract, AResetEndsAReceive) {
+    const auto connection = this->connect();
+    this->arm_receive(connection);
+    this->expect_nothing();
+    this->kernel_.reset(connection.client);
+    const Completion completion = this->wait_for_one();
+    EXPECT_EQ(completion.result, -ECONNRESET);
+    EXPECT_FALSE(completion.more());
+}
+
+TYPED_TEST(Contract, AReceiveCanBeCancelled) {
+    const auto connection = this->connect();
+    this->arm_receive(connection);
+    this->expect_nothing();
+    core::prepare_cancel(this->sqe(), connection.token(Operation::receive),
+                         connection.token(Operation::cancel));
+    for (const Completion& completion : this->wait_for(2)) {
+        EXPECT_FALSE(completion.more());
+        EXPECT_EQ(completion.result,
+                  this->operation_of(completion) == Operation::receive ? -ECANCELED : 0);
+    }
+    // What comes later is for the next receive.
+    this->kernel_.send(connection.client, "later");
+    this->expect_nothing();
+    this->arm_receive(connection);
+    EXPECT_EQ(this->take(this->wait_for_one()), "later");
+}
+
+TYPED_TEST(Contract, WhatIsNotThereCannotBeCancelled) {
+    const auto connection = this->connect();
+    core::prepare_cancel(this->sqe(), connection.token(Operation::receive),
+                         connection.token(Operation::cancel));
+    EXPECT_EQ(this->wait_for_one().result, -ENOENT);
+}
+
+// ---- output ------------------------------------------------------------------------------------
+
+TYPED_TEST(Contract, ASendTakesTheBytes) {
+    const auto connection = this->connect();
+    this->send(connection, "hello");
+    const Completion completion = this->wait_for_one();
+    EXPECT_EQ(completion.result, 5);
+    EXPECT_FALSE(completion.more());
+    EXPECT_EQ(this->hear(connection.client, 5).bytes, "hello");
+}
+
+TYPED_TEST(Contract, AMessageOfSeveralPartsGoesInOrder) {
+    const auto connection = this->connect();
+    std::array<std::string, 3> texts{"one, ", "two, ", "three"};
+    std::array<iovec, 3> parts;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        parts[i] = {texts[i].data(), texts[i].size()};
+    }
+    {
+        // The header may go once the kernel has the submission.
+        auto message = std::make_unique<msghdr>();
+        message->msg_iov = parts.data();
+        message->msg_iovlen = parts.size();
+        core::prepare_send_message(this->sqe(), connection.descriptor, *message,
+                                   connection.token(Operation::send));
+        EXPECT_EQ(this->submit(), 1);
+    }
+    EXPECT_EQ(this->wait_for_one().result, 15);
+    EXPECT_EQ(this->hear(connection.client, 15).bytes, "one, two, three");
+}
+
+TYPED_TEST(Contract, MoreThatFollowsHoldsNothingBackForEver) {
+    const auto connection = this->connect();
+    core::prepare_send(this->sqe(), connection.descriptor, "begin, ", 7, true,
+                       connection.token(Operation::send));
+    EXPECT_EQ(this->wait_for_one().result, 7);
+    this->send(connection, "end");
+    EXPECT_EQ(this->wait_for_one().result, 3);
+    EXPECT_EQ(this->hear(connection.client, 10).bytes, "begin, end");
+}
+
+TYPED_TEST(Contract, AFullSocketIsSaidAtOnceAndPolledFor) {
+    const auto connection = this->connect();
+    const std::string_view bytes = simulation::content_of(3, 100'000);
+    const std::size_t taken = this->fill(connection, bytes);
+    EXPECT_GT(taken, 0U);
+    core::prepare_await_room(this->sqe(), connection.descriptor,
+                             connection.token(Operation::await_room));
+    this->expect_nothing();
+    EXPECT_EQ(this->hear(connection.client, taken).bytes.size(), taken);
+    const Completion polled = this->wait_for_one();
+    EXPECT_EQ(this->operation_of(polled), Operation::await_room);
+    EXPECT_EQ(polled.result & (POLLOUT | POLLERR | POLLHUP), POLLOUT);
+    EXPECT_FALSE(polled.more());
+    this->send(connection, "more");
+    EXPECT_EQ(this->wait_for_one().result, 4);
+}
+
+TYPED_TEST(Contract, APollCanBeCancelled) {
+    const auto connection = this->connect();
+    this->fill(connection, simulation::content_of(3, 100'000));
+    core::prepare_await_room(this->sqe(), connection.descriptor,
+                             connection.token(Operation::await_room));
+    this->expect_nothing();
+    core::prepare_cancel(this->sqe(), connection.token(Operation::await_room),
+                         connection.token(Operation::cancel));
+    for (const Completion& completion : this->wait_for(2)) {
+        EXPECT_EQ(completion.result,
+                  this->operation_of(completion) == Operation::await_room ? -ECANCELED : 0);
+    }
+}
+
+TYPED_TEST(Contract, APollEndsWhenThePeerResets) {
+    const auto connection = this->connect();
+    this->fill(connection, simulation::content_of(3, 100'000));
+    core::prepare_await_room(this->sqe(), connection.descriptor,
+                             connection.token(Operation::await_room));
+    this->expect_nothing();
+    this->kernel_.reset(connection.client);
+    const Completion completion = this->wait_for_one();
+    EXPECT_GT(completion.result, 0);
+    EXPECT_NE(completion.result & (POLLERR | POLLHUP), 0);
+}
+
+TYPED_TEST(Contract, ASendToWhoHasResetFails) {
+    const auto connection = this->connect();
+    this->kernel_.reset(connection.client);
+    this->expect_nothing();
+    this->send(connection, "hello");
+    const Completion completion = this->wait_for_one();
+    EXPECT_TRUE(completion.result == -EPIPE || completion.result == -ECONNRESET)
+        << completion.result;
+}
+
+TYPED_TEST(Contract, APauseEndsByItsTime) {
+    const std::uint64_t begin_ms = this->kernel_.ring().now_ms();
+    core::prepare_pause(this->sqe(), {Operation::await_room, 0, 1});
+    const Completion completion = this->wait_for_one();
+    EXPECT_EQ(completion.result, -ETIME);
+    EXPECT_FALSE(completion.more());
+    EXPECT_GE(this->kernel_.ring().now_ms() + 1, begin_ms + 50);
+}
+
+TYPED_TEST(Contract, APauseCanBeCancelled) {
+    core::prepare_pause(this->sqe(), {Operation::await_room, 0, 1});
+    core::prepare_cancel(this->sqe(), {Operation::await_room, 0, 1}, {Operation::cancel, 0, 1});
+    for (const Completion& completion : this->wait_for(2)) {
+        EXPECT_EQ(completion.result,
+                  this->operation_of(completion) == Operation::await_room ? -ECANCELED : 0);
+    }
+}
+
+TYPED_TEST(Contract, AFileIsReadWhereItIsAsked) {
+    constexpr std::uint64_t size = 10'000;
+    const int file = this->kernel_.open_file(5, size);
+    const std::string_view whole = simulation::content_of(5, size);
+    std::string memory(4'000, '\0');
+    const auto read = [&](std::uint64_t offset) {
+        core::prepare_read_file(this->sqe(), file, memory.data(),
+                                static_cast<std::uint32_t>(memory.size()), offset,
+                                {Operation::read_file, 0, 1});
+        return this->wait_for_one().result;
+    };
+    EXPECT_EQ(read(1'000), 4'000);
+    EXPECT_EQ(memory, whole.substr(1'000, 4'000));
+    EXPECT_EQ(read(9'000), 1'000) << "what there is";
+    EXPECT_EQ(memory.substr(0, 1'000), whole.substr(9'000));
+    EXPECT_EQ(read(size), 0) << "nothing behind the end";
+}
+
+// ---- the end -----------------------------------------------------------------------------------
+
+TYPED_TEST(Contract, ACloseIsHeardAsTheEnd) {
+    const auto connection = this->connect();
+    this->send(connection, "bye");
+    EXPECT_EQ(this->wait_for_one().result, 3);
+    this->close(connection);
+    const Heard heard = this->hear(connection.client, 4);
+    EXPECT_EQ(heard.bytes, "bye");
+    EXPECT_EQ(heard.end, Heard::End::finished);
+}
+
+TYPED_TEST(Contract, ACloseCanBeAReset) {
+    const auto connection = this->connect();
+    this->kernel_.ring().reset_on_close(connection.descriptor);
+    this->close(connection);
+    EXPECT_EQ(this->hear(connection.client, 1).end, Heard::End::reset);
+}
+
+TYPED_TEST(Contract, ACloseBeforeAllIsReadIsAReset) {
+    const auto connection = this->connect();
+    this->kernel_.send(connection.client, "unread");
+    this->expect_nothing();
+    this->close(connection);
+    EXPECT_EQ(this->hear(connection.client, 1).end, Heard::End::reset);
+}
+
+TYPED_TEST(Contract, AfterTheEndOfTheOutputInputGoesOn) {
+    const auto connection = this->connect();
+    this->send(connection, "bye");
+    EXPECT_EQ(this->wait_for_one().result, 3);
+    this->kernel_.ring().shutdown_write(connection.descriptor);
+    const Heard heard = this->hear(connection.client, 4);
+    EXPECT_EQ(heard.bytes, "bye");
+    EXPECT_EQ(heard.end, Heard::End::finished);
+    this->arm_receive(connection);
+    this->kernel_.send(connection.client, "still here");
+    EXPECT_EQ(this->take(this->wait_for_one()), "still here");
+    this->kernel_.finish(connection.client);
+    EXPECT_EQ(this->wait_for_one().result, 0);
+    this->close(connection);
+}
+
+TYPED_TEST(Contract, AListenerThatIsClosedAcceptsNobody) {
+    core::prepare_close(this->sqe(), this->kernel_.listener(), {Operation::close_other, 0, 0});
+    EXPECT_EQ(this->wait_for_one().result, 0);
+}
+
+// ---- the ring itself ---------------------------------------------------------------------------
+
+TYPED_TEST(Contract, AWaitEndsByItsTime) {
+    const std::uint64_t begin_ms = this->kernel_.ring().now_ms();
+    this->kernel_.wait(30);
+    EXPECT_GE(this->kernel_.ring().now_ms() + 1, begin_ms + 30);
+    EXPECT_EQ(this->kernel_.ring().submit_and_wait(0), 0);
+}
+
+TYPED_TEST(Contract, SubmissionsComeBackWhenTheyAreTaken) {
+    auto& ring = this->kernel_.ring();
+    EXPECT_EQ(ring.sqe_room(), submissions);
+    for (std::uint32_t i = 0; i < 10; ++i) {
+        core::prepare_cancel(this->sqe(), {Operation::receive, i, 1}, {Operation::cancel, i, 1});
+    }
+    EXPECT_EQ(ring.sqe_room(), submissions - 10);
+    EXPECT_EQ(this->submit(), 10);
+    EXPECT_EQ(ring.sqe_room(), submissions);
+    std::set<std::uint64_t> tokens;
+    for (const Completion& completion : this->wait_for(10)) {
+        EXPECT_EQ(completion.result, -ENOENT);
+        tokens.insert(completion.user_data);
+    }
+    EXPECT_EQ(tokens.size(), 10U) << "each by its token";
+}
+
+TYPED_TEST(Contract, ACompletionThatIsNotTakenStays) {
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        core::prepare_cancel(this->sqe(), {Operation::receive, i, 1}, {Operation::cancel, i, 1});
+    }
+    this->submit();
+    this->kernel_.wait(0);
+    auto& ring = this->kernel_.ring();
+    std::vector<std::uint64_t> taken;
+    const auto take_two = [&](const Completion& completion) {
+        if (taken.size() == 2) {
+            return false;
+        }
+        taken.push_back(completion.user_data);
+        return true;
+    };
+    EXPECT_EQ(ring.drain(take_two), 2U);
+    std::uint64_t last = 0;
+    EXPECT_EQ(ring.drain([&](const Completion& completion) {
+        last = completion.user_data;
+        return true;
+    }),
+              1U);
+    EXPECT_EQ(std::ranges::count(taken, last), 0);
+}
+
+// ---- messages between rings: only of the real kernel, since a simulated server has one worker ---
+
+TEST(RealRing, AMessageArrivesWithItsTokenAndSaysNothingHere) {
+    RealKernel target;
+    auto source = std::move(*core::Ring::open({.entries = 8, .completion_entries = 16}));
+    ASSERT_TRUE(source->enable());
+    const Token token{Operation::handed_over, 5, 6};
+    core::prepare_message(source->take_sqe(), target.ring().descriptor(), 77, token,
+                          {Operation::hand_over, 77, 0});
+    covered[false].insert(IORING_OP_MSG_RING);
+    EXPECT_EQ(source->submit_and_wait(0), 0);
+    unsigned here = 0;
+    source->submit_and_wait(50);
+    source->drain([&](const Completion&) {
+        ++here;
+        return true;
+    });
+    EXPECT_EQ(here, 0U) << "only a failure is told";
+    target.wait(10'000);
+    std::vector<Completion> there;
+    target.ring().drain([&](const Completion& completion) {
+        there.push_back(completion);
+        return true;
+    });
+    ASSERT_EQ(there.size(), 1U);
+    EXPECT_EQ(there.front().user_data, core::pack(token));
+    EXPECT_EQ(there.front().result, 77);
+}
+
+TEST(RealRing, AMessageThatCannotBePostedIsTold) {
+    auto source = std::move(*core::Ring::open({.entries = 8, .completion_entries = 16}));
+    ASSERT_TRUE(source->enable());
+    const Token token{Operation::hand_over, 77, 3};
+    core::prepare_message(source->take_sqe(), 0, 77, {Operation::handed_over, 0, 0}, token);
+    source->submit_and_wait(10'000);
+    std::vector<Completion> here;
+    source->drain([&](const Completion& completion) {
+        here.push_back(completion);
+        return true;
+    });
+    ASSERT_EQ(here.size(), 1U);
+    EXPECT_LT(here.front().result, 0);
+    EXPECT_EQ(here.front().user_data, core::pack(token));
+}
+
+TEST(RealRing, WhatWeDoNotUseIsForbidden) {
+    RealKernel kernel;
+    io_uring_prep_nop(&kernel.ring().take_sqe());
+    kernel.wait(10'000);
+    std::vector<Completion> completions;
+    kernel.ring().drain([&](const Completion& completion) {
+        completions.push_back(completion);
+        return true;
+    });
+    ASSERT_EQ(completions.size(), 1U);
+    EXPECT_EQ(completions.front().result, -EACCES);
+}
+
+TEST(RealRing, CompletionsBeyondTheQueueAreKept) {
+    auto ring = std::move(*core::Ring::open({.entries = 8, .completion_entries = 8}));
+    ASSERT_TRUE(ring->enable());
+    std::set<std::uint64_t> tokens;
+    for (std::uint32_t i = 0; i < 40; ++i) {
+        core::prepare_cancel(ring->take_sqe(), {Operation::receive, i, 1},
+                             {Operation::cancel, i, 1});
+        ring->submit();
+    }
+    for (int i = 0; i < 40 && tokens.size() < 40; ++i) {
+        ring->submit_and_wait(0);
+        ring->drain([&](const Completion& completion) {
+            tokens.insert(completion.user_data);
+            return true;
+        });
+    }
+    EXPECT_EQ(tokens.size(), 40U);
+}
+
+/// Says what was covered, and fails when it is less than what we use. Runs after all others.
+class Summary : public testing::Environment {
+  public:
+    void TearDown() override {
+        if (testing::UnitTest::GetInstance()->test_to_run_count() !=
+            testing::UnitTest::GetInstance()->total_test_count()) {
+            return;  // only some were asked for
+        }
+        utsname name{};
+        ::uname(&name);
+        std::printf("Linux %s: %s\n", name.release, features().c_str());
+        for (const bool simulated : {false, true}) {
+            std::string text;
+            for (const io_uring_op operation : core::used_operations) {
+                const bool has = covered[simulated].contains(operation);
+                const bool expected = !(simulated && operation == IORING_OP_MSG_RING);
+                EXPECT_EQ(has, expected) << "operation " << static_cast<int>(operation);
+                text += has ? " " + std::to_string(static_cast<int>(operation)) : "";
+            }
+            std::printf("operations covered on the %s kernel:%s\n",
+                        simulated ? "simulated" : "real", text.c_str());
+        }
+    }
+
+  private:
+    static std::string features() {
+        RealKernel kernel;
+        return kernel.ring().features();
+    }
+};
+const testing::Environment* const summary = testing::AddGlobalTestEnvironment(new Summary());
+
+}  // namespace
+}  // namespace enduring::contract
