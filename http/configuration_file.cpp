@@ -47,7 +47,7 @@ core::Result<Setting> parse_setting(std::string_view line, std::size_t number,
         return bad(fmt::format("'{}' sets nothing", line), form);
     }
     const std::string_view key = trim(line.substr(0, equals));
-    const std::string_view value = trim(line.substr(equals + 1));
+    std::string_view value = trim(line.substr(equals + 1));
     if (key.empty()) {
         return bad(fmt::format("no key stands before '={}'", value), form);
     }
@@ -59,9 +59,14 @@ core::Result<Setting> parse_setting(std::string_view line, std::size_t number,
         return bad(fmt::format("'{}' has no value", key),
                    "give it one, or remove the line to have the default");
     }
-    if (value.front() == '"' || value.front() == '\'') {
-        return bad(fmt::format("the value {} of '{}' is quoted", value, key),
-                   "write it without quotation marks");
+    if (const char mark = value.front(); mark == '"' || mark == '\'') {
+        if (value.size() < 3 || value.find(mark, 1) != value.size() - 1) {
+            return bad(
+                fmt::format("the value {} of '{}' has a quotation mark too many, or is empty",
+                            value, key),
+                "write it without quotation marks, or with one at each end");
+        }
+        value = value.substr(1, value.size() - 2);
     }
     return Setting{number, std::string(key), std::string(value)};
 }

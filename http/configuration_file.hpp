@@ -16,15 +16,16 @@ namespace enduring::http {
 struct Setting {
     std::size_t line;   ///< in the file, from 1
     std::string key;    ///< letters, digits and hyphens
-    std::string value;  ///< not empty, without white space at its ends
+    std::string value;  ///< not empty
 };
 
 /// A larger file is none that a person wrote.
 inline constexpr std::size_t configuration_bytes_max = 1024 * 1024;
 
 /// The settings in their order. Empty lines say nothing, and what begins with # is a comment. A
-/// value is written as it is, without quotation marks, and reaches to the end of its line, which is
-/// LF or CRLF. Everything else is an error that names the line. name: what errors call the text.
+/// value reaches to the end of its line, which is LF or CRLF; white space at its ends does not belong
+/// to it, nor do quotation marks around it. Everything else is an error that names the line. name:
+/// what errors call the text.
 [[nodiscard]] core::Result<std::vector<Setting>> parse_configuration(std::string_view text,
                                                                      std::string_view name);
 

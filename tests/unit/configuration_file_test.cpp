@@ -56,6 +56,11 @@ TEST(ConfigurationFileTest, LinesEndWithLfOrCrlf) {
     EXPECT_EQ(settings_of("a=1\r\n\r\n# b\r\nc=2\n"), (Settings{{1, "a", "1"}, {4, "c", "2"}}));
 }
 
+TEST(ConfigurationFileTest, AValueMayStandInQuotationMarks) {
+    EXPECT_EQ(settings_of("a = \"20s\"\nb='it is \"so\"' \n"),
+              (Settings{{1, "a", "20s"}, {2, "b", "it is \"so\""}}));
+}
+
 // A value is everything up to the line's end.
 TEST(ConfigurationFileTest, AValueIsTakenAsItIs) {
     EXPECT_EQ(settings_of("admin = [::1]:9090\nlisten=80, 81\nx==#=\ny=a \"b\" # c\nz=\xc3\xa4\n"),
@@ -91,8 +96,12 @@ TEST(ConfigurationFileTest, EverythingElseIsAnErrorWithItsLineAndRemedy) {
         {"max body = 1", "'max body' is no key", "letters, digits and hyphens"},
         {"\xef\xbb\xbfpin = true", "is no key", "letters, digits and hyphens"},
         {"max_body=1", "'max_body' is no key", "letters, digits and hyphens"},
-        {"pin=\"true\"", "the value \"true\" of 'pin' is quoted", "without quotation marks"},
-        {"pin='true'", "the value 'true' of 'pin' is quoted", "without quotation marks"},
+        {"pin=\"true", "the value \"true of 'pin' has a quotation mark", "one at each end"},
+        {"pin='true\"", "the value 'true\" of 'pin' has a quotation mark", "one at each end"},
+        {"pin='tr'ue'", "the value 'tr'ue' of 'pin' has a quotation mark", "one at each end"},
+        {"pin='", "the value ' of 'pin' has a quotation mark", "one at each end"},
+        {"pin=\"\"", "the value \"\" of 'pin' has a quotation mark too many, or is empty",
+         "one at each end"},
     };
     for (const Case& c : cases) {
         for (const std::string_view end : {"", "\n", "\r\n", "\na=1\n"}) {
