@@ -33,8 +33,9 @@ struct Exchange {
     std::uint64_t head_us = Timeline::never;  ///< the end of its head
     std::uint64_t last_us = Timeline::never;  ///< its end
     std::uint64_t latest_us = 0;              ///< the latest piece
-    /// Since when the connection had been idle when it began; never: it was not.
-    std::uint64_t idle_since_us = Timeline::never;
+    /// When the server had last sent something, and how much in all, when it began.
+    std::uint64_t sent_us = 0;
+    std::uint64_t sent_bytes = 0;
     std::uint64_t longest_gap_us = 0;  ///< between pieces of the content
     std::uint64_t paid_until_us = 0;   ///< by the least rate of the content
     bool too_slow = false;             ///< by that rate

@@ -73,10 +73,9 @@ void Judge::on_sent(std::size_t index, std::size_t begin, std::size_t end) {
     if (begin == 0) {
         exchange.first_us = now_us;
         exchange.first_run_us = scene_.timeline.run_us();
-        if (answered_ == index) {
-            exchange.idle_since_us =
-                index == 0 ? connect_us_ : scene_.network.socket(socket_).last_sent_us;
-        }
+        const Socket& socket = scene_.network.socket(socket_);
+        exchange.sent_us = index == 0 ? connect_us_ : socket.last_sent_us;
+        exchange.sent_bytes = socket.output_total;
     }
     const std::size_t head = exchange.head_bytes;
     if (begin < head && end >= head) {
@@ -141,6 +140,7 @@ void Judge::take_head() {
             wrong("100 comes for a request that does not expect it");
         }
         continues_ = answered_ + 1;
+        received_ += head_.size();
         head_.clear();
         return;
     }
@@ -150,6 +150,7 @@ void Judge::take_head() {
     note(scene_.timeline.now_us(), "client {} gets {}{}", client_, head.status,
          head.close ? ", close" : "");
     judge_head(head.status, head.length, head.has_length, head.close);
+    received_ += head_.size();
     head_.clear();
     in_content_ = true;
     std::string_view nothing;
@@ -207,7 +208,9 @@ void Judge::take_content(std::string_view& bytes) {
     }
     bytes.remove_prefix(size);
     content_.remove_prefix(size);
+    received_ += size;
     if (content_.empty()) {
+        answers_end_ = received_;
         in_content_ = false;
         ++answered_;
         ++scene_.answers;
@@ -318,9 +321,10 @@ bool Judge::may_be_unanswered(const Exchange& exchange) const {
     if (may_be_cut()) {
         return true;
     }
-    // Its beginning crossed the end of a connection that had been idle for too long ...
-    if (exchange.idle_since_us != Timeline::never &&
-        is_late(exchange.first_us, exchange.idle_since_us,
+    // Its beginning crossed the end of a connection that had been idle for too long: all earlier
+    // answers had been sent ...
+    if (exchange.sent_bytes == answers_end_ &&
+        is_late(exchange.first_us, exchange.sent_us,
                 answered_ == 0 ? times.header_timeout_ms : times.keepalive_timeout_ms)) {
         return true;
     }

@@ -72,6 +72,8 @@ class Judge {
     const Manner& manner_;
     std::vector<Exchange>& exchanges_;
     std::uint64_t connect_us_ = 0;
+    std::uint64_t received_ = 0;     // bytes
+    std::uint64_t answers_end_ = 0;  // ... up to the end of the last complete response
     std::size_t answered_ = 0;
     std::size_t continues_ = 0;  // the exchange for which 100 came, plus one
     std::string head_;
