@@ -28,6 +28,7 @@ class PlayedRing {
     std::uint64_t time_ms = 1'000;
     std::deque<Completion> completions;
     std::string sent;
+    std::optional<std::uint64_t> waited_ms;
 
     [[nodiscard]] std::uint32_t sqe_room() const {
         return 64 - static_cast<std::uint32_t>(submissions_.size());
@@ -46,7 +47,8 @@ class PlayedRing {
         submissions_.clear();
         return count;
     }
-    int submit_and_wait(std::optional<std::uint64_t>) {
+    int submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
+        waited_ms = timeout_ms;
         submit();
         return 0;
     }
@@ -90,12 +92,13 @@ class LoopTest : public testing::Test {
         });
     }
 
-    void start(const TimeLimits& times) {
+    void start(const TimeLimits& times, std::uint32_t connections_max = 16) {
         service_ = std::make_unique<http::Service>(router_, http::Limits{},
                                                    [] { return std::int64_t{784111777} * 1000; });
         ASSERT_TRUE(buffers_.attach(ring_, 0));
         LoopOptions options;
         options.times = times;
+        options.connections_max = connections_max;
         loop_ = std::make_unique<Loop<PlayedRing, http::Service>>(ring_, buffers_, *service_,
                                                                   std::move(options));
         loop_->add_listener(3, 16);
@@ -140,6 +143,20 @@ TEST_F(LoopTest, AnAnswerThatDoesNotComeIsReplaced) {
     ring_.time_ms += 1'100;
     turn(4);
     EXPECT_TRUE(ring_.sent.starts_with("HTTP/1.1 503 ")) << ring_.sent;
+}
+
+TEST_F(LoopTest, AFullServerThatDrainsWaitsForItsLastAnswer) {
+    start({}, 1);
+    ring_.receive("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    ring_.completions.push_back({pack({Operation::accept, 0, 0}), 5, IORING_CQE_F_MORE});
+    turn(4);
+    ASSERT_EQ(awaited_.size(), 1U);
+    loop_->drain();
+    awaited_.front().send(http::Status::ok, "text/plain", "last");
+    turn(8);
+    EXPECT_TRUE(ring_.sent.ends_with("\r\n\r\nlast")) << ring_.sent;
+    EXPECT_GT(ring_.waited_ms.value_or(1), 0U) << "it lingers, and must not turn meanwhile";
 }
 
 }  // namespace
