@@ -72,7 +72,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         for (auto* queue : {&due_, &sending_}) {
             queue->reserve(options_.connections_max);
         }
-        for (auto* queue : {&starved_, &woken_}) {
+        for (auto* queue : {&starved_, &fed_, &woken_}) {
             queue->reserve(options_.connections_max);
         }
         protocol_.attach(this);
@@ -162,6 +162,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         bool awaits_chunk = false;     // ... or waits for a chunk
         bool was_held : 1 = false;     // the receive was cancelled once: now one at a time
         bool was_starved : 1 = false;  // the last receive found no buffer: the next takes only one
+        bool rationed : 1 = false;     // the receive in the kernel is such a one
         bool evicted : 1 = false;      // it ends because another one waits for its place
         Session session;
     };
@@ -207,17 +208,19 @@ class Loop final : public Host<typename ProtocolType::Session> {
             run_queue(due_, [this](std::uint32_t slot) { on_due(slot); });
         }
         run_sweep();
-        run_queue(starved_, [this](ConnectionId id) {
-            if (Connection* connection = connections_.find(id.slot, id.generation)) {
-                step(id.slot, *connection, events::buffers_returned());
-            }
-        });
+        for (auto* queue : {&starved_, &fed_}) {
+            run_queue(*queue, [this](ConnectionId id) {
+                if (Connection* connection = connections_.find(id.slot, id.generation)) {
+                    step(id.slot, *connection, events::buffers_returned());
+                }
+            });
+        }
         run_queue(sending_, [this](std::uint32_t slot) { begin_send(slot); });
     }
 
     [[nodiscard]] std::optional<std::uint64_t> wait_ms(std::uint64_t until_ms) const {
-        if (!due_.empty() || !starved_.empty() || !woken_.empty() || !sending_.empty() ||
-            sweep_ != sweep_done || came_to_rest_ || catch_up_.active() ||
+        if (!due_.empty() || !starved_.empty() || !fed_.empty() || !woken_.empty() ||
+            !sending_.empty() || sweep_ != sweep_done || came_to_rest_ || catch_up_.active() ||
             (drain_.state() == ServerState::draining && acceptor_.parked() > 0)) {
             return 0;
         }
@@ -556,8 +559,9 @@ class Loop final : public Host<typename ProtocolType::Session> {
             // When buffers are short, each of those that found none gets one in turn. A multishot
             // receive of a fast sender would take all that came back, and the same ones would go
             // without again and again.
-            if (connection.was_held || connection.was_starved) {
-                connection.was_starved = false;
+            connection.rationed = connection.was_starved;
+            connection.was_starved = false;
+            if (connection.was_held || connection.rationed) {
                 prepare_receive_once(submitter_.sqe(), connection.descriptor, buffer_group, token);
             } else {
                 prepare_receive(submitter_.sqe(), connection.descriptor, buffer_group, token);
@@ -617,7 +621,12 @@ class Loop final : public Host<typename ProtocolType::Session> {
                 step(slot, connection, events::discarded());
             }
             buffers_.give_back(completion.buffer());
-            if (!completion.more()) {
+            if (!completion.more() && connection.rationed) {
+                // Who has had his buffer stands behind those who found none.
+                connection.rationed = false;
+                step(slot, connection, events::receive_starved());
+                fed_.push_back(id_of(slot));
+            } else if (!completion.more()) {
                 step(slot, connection, events::receive_ended());
             }
             return;
@@ -743,7 +752,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     // Work that is left for the end of the turn, or for the next one.
     std::vector<std::uint32_t> due_;
-    std::vector<ConnectionId> starved_;
+    std::vector<ConnectionId> starved_;  // they wait for receive buffers
+    std::vector<ConnectionId> fed_;      // ... so do these, after the others
     std::vector<ConnectionId> woken_;
     std::vector<std::uint32_t> sending_;
     std::deque<ConnectionId> chunk_waiters_;
