@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <deque>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -124,6 +125,7 @@ class Acceptor {
     /// The message of a hand-over could not be posted: the connection stays here.
     void on_hand_over_failed(unsigned target) {
         --counters_.handed_over;
+        hand_over_failed_ = true;
         neighbours_.balance->remove(target);
         neighbours_.balance->add(neighbours_.worker);
     }
@@ -145,7 +147,14 @@ class Acceptor {
     /// For an accepted connection that finds no slot: it waits here, as it would in the backlog,
     /// until another one has made room. A few are taken in on purpose while the worker is full, and
     /// other workers may have handed over some at the same moment.
-    void park(int descriptor) { parked_.push_back(descriptor); }
+    void park(int descriptor) {
+        try {
+            parked_.push_back(descriptor);
+        } catch (const std::bad_alloc&) {
+            uncount();
+            refuse(descriptor);
+        }
+    }
     [[nodiscard]] std::size_t parked() const noexcept { return parked_.size(); }
     /// The next parked connection, or -1.
     int unpark() {
@@ -160,8 +169,12 @@ class Acceptor {
     /// No connection of this worker can make room for those that are parked: the last that came go
     /// to workers where one can, or where a slot is free. `bound`: a worker with as many
     /// connections takes no more.
-    void pass_on(std::uint32_t bound) {
-        while (!parked_.empty() && has_neighbours() && submitter_.has_room()) {
+    /// The first `kept` stay: a place is being made for each.
+    void pass_on(std::uint32_t bound, std::uint32_t kept) {
+        if (std::exchange(hand_over_failed_, false)) {
+            return;  // not again in the same turn
+        }
+        while (parked_.size() > kept && has_neighbours() && submitter_.has_room()) {
             Balance& balance = *neighbours_.balance;
             const unsigned target = balance.choose_other(neighbours_.worker, bound);
             if (target == neighbours_.worker) {
@@ -293,6 +306,7 @@ class Acceptor {
     std::deque<int> parked_;
     std::uint32_t others_closing_ = 0;
     bool shut_ = false;
+    bool hand_over_failed_ = false;  // since the last pass_on()
 };
 
 }  // namespace enduring::core

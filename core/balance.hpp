@@ -27,7 +27,7 @@ class Balance {
     /// A worker has begun to drain: it takes and hands over no new connection from now on. Release
     /// and acquire order this after the counts of all that it handed over before.
     void stop_accepting() noexcept { accepting_.fetch_sub(1, std::memory_order_acq_rel); }
-    /// Whether a worker is full, newcomers wait there, and none of its connections can make room.
+    /// Whether a worker is full, and none of its connections can make room.
     void set_stuck(unsigned worker, bool stuck) noexcept {
         counts_[worker].stuck.store(stuck, std::memory_order_relaxed);
     }

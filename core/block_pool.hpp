@@ -48,7 +48,8 @@ class BlockPool {
 
     /// Blocks that are out.
     [[nodiscard]] std::size_t lent() const noexcept { return lent_; }
-    /// Memory of all output: the blocks that are out, and what was charged.
+    /// Memory of all output: the blocks that are out, and what was charged. What handlers share
+    /// with it is theirs and not counted.
     [[nodiscard]] std::size_t output_bytes() const noexcept {
         return lent_ * Block::size_bytes + charged_bytes_;
     }

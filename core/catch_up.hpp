@@ -19,10 +19,11 @@ class CatchUp {
     void begin_turn(std::uint64_t planned_ms, std::uint64_t last_ms,
                     std::uint64_t now_ms) noexcept {
         late_now_ = false;
-        if (active_ && could_take_) {
-            // A stop is no time in which anything could be taken, nor is a turn in which the kernel
-            // refused what would take it.
-            budget_ms_ -= std::min({budget_ms_, now_ms - last_ms, late_ms_min});
+        if (active_) {
+            // A stop is no time in which anything could be taken. A turn in which the kernel
+            // refused what would take it is not either; but that must not last for ever.
+            std::uint64_t& budget_ms = could_take_ ? budget_ms_ : refused_budget_ms_;
+            budget_ms -= std::min({budget_ms, now_ms - last_ms, late_ms_min});
         }
         if (now_ms < planned_ms) {
             return;
@@ -37,6 +38,7 @@ class CatchUp {
             // Not much longer than the delay was: who sends without pause must not put off
             // deadlines.
             budget_ms_ = std::max(budget_ms_, delay_ms + 1);
+            refused_budget_ms_ = std::max(refused_budget_ms_, 1'000 + 10 * delay_ms);
         }
     }
 
@@ -45,9 +47,11 @@ class CatchUp {
     /// after a delay may bring only a part of what is there, or nothing.
     [[nodiscard]] bool may_judge(unsigned completions, bool all_submitted) noexcept {
         could_take_ = all_submitted;
-        if (active_ && (budget_ms_ == 0 || (!late_now_ && completions == 0 && all_submitted))) {
+        if (active_ && (budget_ms_ == 0 || refused_budget_ms_ == 0 ||
+                        (!late_now_ && completions == 0 && all_submitted))) {
             active_ = false;
             budget_ms_ = 0;
+            refused_budget_ms_ = 0;
         }
         return !active_;
     }
@@ -58,6 +62,7 @@ class CatchUp {
   private:
     std::uint64_t delay_ms_ = 0;   // that is caught up: the longest
     std::uint64_t budget_ms_ = 0;  // how much longer that may take
+    std::uint64_t refused_budget_ms_ = 0;
     bool active_ = false;
     bool could_take_ = true;
     bool late_now_ = false;  // what this turn found may be from before the delay

@@ -8,9 +8,9 @@
 
 namespace enduring::core {
 
-/// Looks now and then how much of the heap is free. A look takes microseconds; giving memory back
-/// takes milliseconds for each hundred megabytes. Not thread-safe; one serves the whole process,
-/// since the heap is one.
+/// Looks now and then how much memory is resident and not in use. A look takes a walk over the
+/// heap's free pieces, and giving memory back milliseconds for each hundred megabytes. Not
+/// thread-safe; one serves the whole process, since the heap is one.
 class HeapTrimmer {
   public:
     static constexpr std::uint64_t interval_ms = 8'000;
@@ -18,14 +18,15 @@ class HeapTrimmer {
     /// Less free memory than that is kept.
     static constexpr std::size_t free_bytes_min = 32UL * 1024 * 1024;
 
-    /// Something was done, or next_ms() has come. After a time in which nothing was done, nothing
-    /// is looked at.
-    void on_turn(std::uint64_t now_ms) {
-        if (next_ms_ == never) {
-            next_ms_ = now_ms + interval_ms;
-        } else if (now_ms >= next_ms_) {
+    /// Something was done, or, idle, next_ms() has come. Some time after the last thing that was
+    /// done there is one more look, and then none.
+    void on_turn(std::uint64_t now_ms, bool idle) {
+        if (now_ms >= next_ms_) {
             next_ms_ = never;
             look();
+        }
+        if (!idle && next_ms_ == never) {
+            next_ms_ = now_ms + interval_ms;
         }
     }
     /// When on_turn() is due though nothing was done.
@@ -38,8 +39,7 @@ class HeapTrimmer {
     void look();
 
     std::uint64_t next_ms_ = never;
-    // What was free after the last trim, as the heap counts it: given back or not, it is free.
-    std::size_t trimmed_bytes_ = 0;
+    std::size_t other_bytes_ = 0;  // resident and not in use after the last trim: not the heap's
     std::uint64_t trims_ = 0;
 };
 

@@ -107,20 +107,24 @@ Result<std::vector<SocketAddress>> resolve(const Address& address) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-    addrinfo* found = nullptr;
+    addrinfo* list = nullptr;
     const int error =
-        getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+        getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &list);
+    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> found(list, [](addrinfo* names) {
+        if (names != nullptr) {
+            freeaddrinfo(names);
+        }
+    });
     if (error != 0) {
         return fail(fmt::format("cannot listen on {}: {}", address.text(), gai_strerror(error)),
                     "give the address of one of this machine's interfaces");
     }
     std::vector<SocketAddress> results;
-    for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next) {
         std::memcpy(&result.storage, one->ai_addr, one->ai_addrlen);
         result.size = one->ai_addrlen;
         results.push_back(result);
     }
-    freeaddrinfo(found);
     return results;
 }
 

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <deque>
+#include <new>
 #include <optional>
 #include <span>
 #include <utility>
@@ -67,7 +68,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
           transmitter_(submitter_, counters_),
           connections_(options_.connections_max),
           wheel_(options_.connections_max, now_ms_),
-          drain_(options_.connections_max, options_.drain_delay_ms, options_.drain_timeout_ms) {
+          drain_(options_.connections_max, options_.drain_delay_ms, options_.drain_timeout_ms),
+          quiet_(options_.connections_max) {
         // Only pages that are used take memory; and nothing need be allocated later.
         for (auto* queue : {&due_, &sending_}) {
             queue->reserve(options_.connections_max);
@@ -93,13 +95,12 @@ class Loop final : public Host<typename ProtocolType::Session> {
         accept();
         const std::uint64_t last_ms = now_ms_;
         const auto wait = wait_ms(until_ms);
+        // What the last turn took for its work is no absence.
+        const std::uint64_t begin_ms = wait.value_or(0) > 0 ? ring_.now_ms() : last_ms;
         const bool all_submitted = submitter_.submit_and_wait(wait);
         now_ms_ = ring_.now_ms();
-        catch_up_.begin_turn(wait ? last_ms + *wait : TimerWheel::never, last_ms, now_ms_);
-        if (wait && now_ms_ > last_ms + *wait + CatchUp::late_ms_min) [[unlikely]] {
-            // It is not known when in this turn the loop could run: all of it is left out.
-            options_.times.absent_ms += now_ms_ - last_ms;
-        }
+        catch_up_.begin_turn(wait ? begin_ms + *wait : TimerWheel::never, begin_ms, now_ms_);
+        note_absence(begin_ms, wait);
         protocol_.begin_turn(now_ms_);
         ++counters_.turns;
         const unsigned completions = ring_.drain([this](const Completion& completion) {
@@ -150,6 +151,18 @@ class Loop final : public Host<typename ProtocolType::Session> {
     std::uint64_t now_ms() const override { return now_ms_; }
 
   private:
+    // When in a turn that ended too late the loop could not run is not known: all of it is left
+    // out. A stop that ends before the turn was to end is not seen.
+    void note_absence(std::uint64_t begin_ms, std::optional<std::uint64_t> wait) {
+        if (!wait) {
+            return;
+        }
+        const std::uint64_t late_ms = *wait > 0 ? CatchUp::late_ms_min : absence_ms_min;
+        if (now_ms_ > begin_ms + *wait + late_ms) [[unlikely]] {
+            options_.times.absent_ms += now_ms_ - begin_ms;
+        }
+    }
+
     struct Connection {
         Lifecycle lifecycle;
         Outlet outlet;
@@ -168,6 +181,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
     };
 
     static constexpr std::uint16_t buffer_group = 0;
+    // Longer than the work of any turn: between two turns without a wait.
+    static constexpr std::uint64_t absence_ms_min = 1'000;
     static constexpr std::uint64_t last_messages_poll_ms = 5;
     // Nobody tells a full worker that another one has room again.
     static constexpr std::uint64_t neighbour_poll_ms = 20;
@@ -362,7 +377,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
             set_none_quiet(!evict());
         }
         if (none_quiet_) [[unlikely]] {
-            acceptor_.pass_on(connections_.capacity() + newcomers_max);
+            acceptor_.pass_on(connections_.capacity() + newcomers_max, evicting_);
         }
     }
 
@@ -677,8 +692,17 @@ class Loop final : public Host<typename ProtocolType::Session> {
                                connections_.generation(slot))) {
             connection.send_queued = false;
         } else {
-            connection.awaits_chunk = true;
+            await_chunk(slot, connection);
+        }
+    }
+
+    void await_chunk(std::uint32_t slot, Connection& connection) {
+        try {
             chunk_waiters_.push_back(id_of(slot));
+            connection.awaits_chunk = true;
+        } catch (const std::bad_alloc&) {
+            connection.send_queued = false;
+            step(slot, connection, events::send_failed());
         }
     }
 

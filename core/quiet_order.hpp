@@ -15,6 +15,9 @@ namespace enduring::core {
 /// Not thread-safe; one per worker.
 class QuietOrder {
   public:
+    /// So many connections may be quiet at once.
+    explicit QuietOrder(std::size_t connections_max) { found_.reserve(connections_max); }
+
     struct Entry {
         std::uint64_t since_ms;
         std::uint32_t slot;

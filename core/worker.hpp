@@ -79,6 +79,8 @@ class Worker {
         return outcome.get();
     }
 
+    /// The thread runs, or has run.
+    [[nodiscard]] bool started() const noexcept { return thread_.joinable(); }
     /// The thread has nothing left to do: join() does not take long. From any thread.
     [[nodiscard]] bool ended() const noexcept { return ended_.load(std::memory_order_acquire); }
     void join() {
@@ -100,13 +102,15 @@ class Worker {
           buffers_(options.receive_buffers, options.receive_buffer_bytes),
           ring_(std::move(ring)) {}
 
-    // Until a drain has ended. One worker looks after the heap for all.
+    // Until a drain has ended. The first worker looks after the heap for all.
     void run() {
         HeapTrimmer heap;
         while (!loop_->finished()) {
+            const std::uint64_t before = loop_->counters().completions;
             loop_->turn(heap.next_ms());
-            if (number_ == 0) {
-                heap.on_turn(loop_->now_ms());
+            const bool idle = loop_->counters().completions == before;
+            if (number_ == 0 && !(idle && loop_->now_ms() < heap.next_ms())) {
+                heap.on_turn(loop_->now_ms(), idle);
             }
         }
     }

@@ -23,9 +23,9 @@ struct Setting {
 inline constexpr std::size_t configuration_bytes_max = 1024 * 1024;
 
 /// The settings in their order. Empty lines say nothing, and what begins with # is a comment. A
-/// value reaches to the end of its line, which is LF or CRLF; white space at its ends does not belong
-/// to it, nor do quotation marks around it. Everything else is an error that names the line. name:
-/// what errors call the text.
+/// value reaches to the end of its line, which is LF or CRLF; white space at its ends does not
+/// belong to it, nor do quotation marks around it. Everything else is an error that names the line.
+/// name: what errors call the text.
 [[nodiscard]] core::Result<std::vector<Setting>> parse_configuration(std::string_view text,
                                                                      std::string_view name);
 

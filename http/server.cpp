@@ -252,9 +252,11 @@ core::Result<void> Server::start() {
 void Server::drain() {
     parts_->ready = false;
     for (const auto& worker : parts_->workers) {
-        parts_->messenger->post(worker->ring_descriptor(),
-                                core::Token{core::Operation::command, 0, 0},
-                                static_cast<std::int32_t>(core::Command::drain));
+        if (worker->started()) {
+            parts_->messenger->post(worker->ring_descriptor(),
+                                    core::Token{core::Operation::command, 0, 0},
+                                    static_cast<std::int32_t>(core::Command::drain));
+        }
     }
 }
 

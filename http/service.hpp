@@ -114,7 +114,7 @@ class Service final : public Exchanges {
     HeadParser parser_;
     Router::Match match_;
     std::string date_field_;
-    std::uint64_t date_number_ = 0;        // changes with date_field_
+    std::uint64_t date_number_ = 1;        // changes with date_field_
     std::array<Preamble, 500> preambles_;  // by status code, from 100
     std::uint64_t date_until_ms_ = 0;
     std::uint64_t handlers_threw_ = 0;

@@ -82,7 +82,8 @@ void Session::put(Service& service, core::SendQueue& output, Response&& response
     if (takes_much_memory(response, head_only_) &&
         service.blocks().output_bytes() + response.content_size() > limits.buffered_bytes_max)
         [[unlikely]] {
-        response = error_response(Status::service_unavailable).field("Retry-After", "1");
+        // The handler has run, so nothing is said of trying again.
+        response = error_response(Status::service_unavailable);
     }
     WriteContext context;
     context.head_only = head_only_;

@@ -103,6 +103,19 @@ TEST(CatchUp, TurnsWhoseSubmissionsWereRefusedDoNotCount) {
     EXPECT_TRUE(catch_up.may_judge(1, true));
 }
 
+TEST(CatchUp, RefusalsPutDeadlinesOffNotForEver) {
+    CatchUp catch_up;
+    std::uint64_t now_ms = 1'100;
+    catch_up.begin_turn(1'000, 500, now_ms);
+    unsigned turns = 0;
+    while (!catch_up.may_judge(1, false) && turns < 1'000) {
+        now_ms += 10;
+        catch_up.begin_turn(now_ms - 10, now_ms - 10, now_ms);
+        ++turns;
+    }
+    EXPECT_EQ(turns, 200U) << "ten times the delay, and a second";
+}
+
 TEST(CatchUp, WhoNeverTakesATurnInTimeStillJudges) {
     CatchUp catch_up;
     std::uint64_t now_ms = 1'000;

@@ -52,36 +52,38 @@ TEST(HeapTrimmer, GivesTheMemoryOfABurstBackOnce) {
     constexpr std::size_t burst_bytes = 100UL * 1024 * 1024;
     HeapTrimmer trimmer;
     const auto look = [&] {
-        trimmer.on_turn(0);
-        trimmer.on_turn(trimmer.next_ms());
+        trimmer.on_turn(0, false);
+        trimmer.on_turn(trimmer.next_ms(), true);
         return trimmer.trims();
     };
     const std::uint64_t before = look();
     const auto kept = burst(burst_bytes);
     const std::size_t burst_resident = resident_bytes();
-    trimmer.on_turn(0);
-    trimmer.on_turn(HeapTrimmer::interval_ms - 1);
+    trimmer.on_turn(0, false);
+    trimmer.on_turn(HeapTrimmer::interval_ms - 1, false);
     EXPECT_EQ(trimmer.trims(), before) << "it is not time yet";
     EXPECT_EQ(trimmer.next_ms(), HeapTrimmer::interval_ms);
-    trimmer.on_turn(HeapTrimmer::interval_ms);
+    trimmer.on_turn(HeapTrimmer::interval_ms, true);
     EXPECT_EQ(trimmer.trims(), before + 1);
     EXPECT_EQ(trimmer.next_ms(), HeapTrimmer::never) << "who does nothing is left alone";
+    trimmer.on_turn(HeapTrimmer::interval_ms, true);
+    EXPECT_EQ(trimmer.next_ms(), HeapTrimmer::never);
     EXPECT_LT(resident_bytes() + burst_bytes / 2, burst_resident);
     for (int i = 0; i < 10; ++i) {
         EXPECT_EQ(look(), before + 1) << "what was given back is not looked at again";
     }
-    const auto more = burst(burst_bytes * 2);
-    EXPECT_EQ(look(), before + 2) << "but what comes on top is";
+    const auto more = burst(burst_bytes);
+    EXPECT_EQ(look(), before + 2) << "but the same burst again is";
 }
 
 TEST(HeapTrimmer, LittleIsKept) {
     HeapTrimmer trimmer;
-    trimmer.on_turn(0);
-    trimmer.on_turn(HeapTrimmer::interval_ms);
+    trimmer.on_turn(0, false);
+    trimmer.on_turn(HeapTrimmer::interval_ms, true);
     const std::uint64_t before = trimmer.trims();
     const auto kept = burst(HeapTrimmer::free_bytes_min / 4);
-    trimmer.on_turn(0);
-    trimmer.on_turn(HeapTrimmer::interval_ms);
+    trimmer.on_turn(0, false);
+    trimmer.on_turn(HeapTrimmer::interval_ms, true);
     EXPECT_EQ(trimmer.trims(), before);
 }
 

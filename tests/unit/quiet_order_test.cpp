@@ -19,14 +19,14 @@ void search(QuietOrder& order, const std::vector<Entry>& entries) {
 }
 
 TEST(QuietOrder, IsEmptyWithoutASearch) {
-    QuietOrder order;
+    QuietOrder order(1'000);
     EXPECT_EQ(order.take(), std::nullopt);
     search(order, {});
     EXPECT_EQ(order.take(), std::nullopt);
 }
 
 TEST(QuietOrder, GivesWhoHasBeenQuietForLongestFirst) {
-    QuietOrder order;
+    QuietOrder order(1'000);
     search(order, {{30, 1, 7}, {10, 2, 8}, {20, 3, 9}});
     EXPECT_EQ(order.take(), (Entry{10, 2, 8}));
     EXPECT_EQ(order.take(), (Entry{20, 3, 9}));
@@ -41,7 +41,7 @@ TEST(QuietOrder, KeepsTheLongestOfMany) {
         // Each time once, in no order: the factor has no divisor in common with the count.
         entries.push_back({std::uint64_t{i} * 7'919 % count, i, 0});
     }
-    QuietOrder order;
+    QuietOrder order(1'000);
     search(order, entries);
     std::uint64_t taken = 0;
     while (const auto entry = order.take()) {
@@ -53,7 +53,7 @@ TEST(QuietOrder, KeepsTheLongestOfMany) {
 }
 
 TEST(QuietOrder, ASearchForgetsWhatTheLastOneFound) {
-    QuietOrder order;
+    QuietOrder order(1'000);
     search(order, {{1, 1, 0}, {2, 2, 0}});
     search(order, {{3, 3, 0}});
     EXPECT_EQ(order.take(), (Entry{3, 3, 0}));

@@ -826,7 +826,7 @@ TEST_F(SessionTest, TheMemoryOfAllOutputTogetherHasABound) {
     TestConnection& refused = connect();
     give(refused, get("/view"));
     EXPECT_TRUE(refused.received.starts_with("HTTP/1.1 503 ")) << refused.received;
-    EXPECT_NE(refused.received.find("Retry-After: 1\r\n"), std::string::npos);
+    EXPECT_EQ(refused.received.find("Retry-After"), std::string::npos) << "the handler has run";
     EXPECT_FALSE(refused.ended()) << "it may ask again";
     TestConnection& last = connect();
     give(last, get("/text"));
