@@ -93,6 +93,8 @@ void Ring::run(int number) {
             return complete(number, operation.ending ? -ECANCELED : -ETIME);
         case IORING_OP_CLOSE:
             return run_close(number);
+        case IORING_OP_ASYNC_CANCEL:
+            return complete(number, operation.late_result);
         default:
             return;
     }
@@ -200,7 +202,12 @@ void Ring::run_receive(int number) {
     if (socket.reset_by_client) {
         complete(number, -ECONNRESET);
     } else if (socket.client_finished) {
-        complete(number, 0);
+        // Some kernels have taken a buffer before they find that nothing will come.
+        const auto taken = faults_.on(Fault::short_receive) ? buffers_.fill({}) : std::nullopt;
+        complete(number, 0,
+                 taken
+                     ? IORING_CQE_F_BUFFER | std::uint32_t{taken->number} << IORING_CQE_BUFFER_SHIFT
+                     : 0);
     } else if (operation_now.ending) {
         complete(number, -ECANCELED);
     }
@@ -247,7 +254,7 @@ void Ring::run_send(int number) {
 
 void Ring::run_read(int number) {
     const Operation& operation = operations_[static_cast<std::size_t>(number)];
-    if (operation.ending) {
+    if (operation.ending && faults_.random().chance(500)) {
         complete(number, -ECANCELED);
         return;
     }

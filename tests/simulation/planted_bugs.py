@@ -64,7 +64,7 @@ BUGS = [
      "        if (transmitter_.chunks_lent() < chunks_before) {"),
     ("no waiting for room", "core/transmitter.hpp",
      "                outlet.room = room == Room::promised ? Room::denied : Room::none;",
-     "                outlet.room = Room::unknown;"),
+     "                outlet.room = room == Room::promised ? Room::promised : Room::unknown;"),
     ("a timer is not set", "core/loop.hpp",
      "        if (deadline_ms < connection.timer_ms) {",
      "        if (deadline_ms < connection.timer_ms && slot % 4 != 1) {"),
@@ -170,7 +170,10 @@ def main():
             (tree / file).write_text(original.replace(text, replacement))
             result = build(tree, arguments.jobs)
             if result.returncode != 0:
-                sys.exit(f"'{name}' does not build:\n{result.stdout}")
+                missing.append(name)
+                print(f"{name:48} does not build:\n{result.stdout}", flush=True)
+                (tree / file).write_text(original)
+                continue
             begin = time.monotonic()
             found = run(tree, arguments.seeds, arguments.jobs)
             seconds = time.monotonic() - begin
@@ -181,7 +184,7 @@ def main():
                 print(f"{name:48}{'NONE':>7}{seconds:7.1f} s", flush=True)
             (tree / file).write_text(original)
     if missing:
-        sys.exit(f"{len(missing)} bugs were not found")
+        sys.exit(f"{len(missing)} bugs were not found: {', '.join(missing)}")
 
 
 if __name__ == "__main__":

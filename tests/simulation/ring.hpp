@@ -105,6 +105,7 @@ class Ring {
         std::uint32_t index = 0;  // of the socket, listener or file
         std::uint32_t life = 0;
         std::uint32_t message_flags = 0;
+        std::int32_t late_result = 0;  // of a cancellation
         std::uint8_t code = 0;
         bool live = false;
         bool multishot = false;
@@ -142,7 +143,6 @@ class Ring {
     void issue_close(const io_uring_sqe& sqe);
     Socket& socket_of(const io_uring_sqe& sqe, const char* what);
     void check_owner(const io_uring_sqe& sqe, std::uint32_t socket);
-    void cancel(int operation);
 
     // Operations.
     int make(const io_uring_sqe& sqe, std::uint32_t index);

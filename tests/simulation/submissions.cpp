@@ -268,21 +268,12 @@ void Ring::issue_cancel(const io_uring_sqe& sqe) {
             operations_[static_cast<std::size_t>(target)].ending = true;
             postpone(target, timeline_.now_us() + faults_.random().below(3'000));
         } else {
-            cancel(target);
+            complete(target, -ECANCELED);
         }
     });
     if (!answer_first) {
         answer();
     }
-}
-
-void Ring::cancel(int number) {
-    Operation& operation = operations_[static_cast<std::size_t>(number)];
-    if (operation.code == IORING_OP_READ && operation.scheduled) {
-        operation.ending = true;  // it is on a kernel's thread
-        return;
-    }
-    complete(number, -ECANCELED);
 }
 
 }  // namespace enduring::simulation
