@@ -52,7 +52,7 @@ void Service::renew_date(std::uint64_t now_ms) noexcept {
         ++date_number_;
         date_until_ms_ = now_ms + static_cast<std::uint64_t>(1000 - wall_ms % 1000);
     } catch (const std::bad_alloc&) {
-        // The next turn tries again; until then the date is a little old.
+        date_until_ms_ = now_ms;  // the next turn tries again
     }
 }
 

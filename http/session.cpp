@@ -170,7 +170,7 @@ void Session::bound_input(Service& service, core::SendQueue& output) {
 
 void Session::give_input_back(Service& service) {
     if (input_ != nullptr) {
-        service.inputs().give(std::move(input_));
+        service.inputs().give(std::exchange(input_, nullptr));
     }
 }
 
