@@ -14,6 +14,9 @@ class CatchUp {
   public:
     /// A turn that begins this much later than planned is late.
     static constexpr std::uint64_t late_ms_min = 20;
+    /// A late turn may be followed by as much catching up, however short the delay was: much can
+    /// have come in a short time.
+    static constexpr std::uint64_t budget_ms_min = 1'000;
 
     /// A turn begins. It was to begin at planned_ms at the latest; the last one began at last_ms.
     void begin_turn(std::uint64_t planned_ms, std::uint64_t last_ms,
@@ -37,7 +40,8 @@ class CatchUp {
             delay_ms_ = delay_ms;
             // Not much longer than the delay was: who sends without pause must not put off
             // deadlines.
-            budget_ms_ = std::max(budget_ms_, delay_ms + 1);
+            const std::uint64_t least_ms = delay_ms > late_ms_min ? budget_ms_min : 0;
+            budget_ms_ = std::max({budget_ms_, delay_ms + 1, least_ms});
             refused_budget_ms_ = std::max(refused_budget_ms_, 1'000 + 10 * delay_ms);
         }
     }

@@ -99,7 +99,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         const std::uint64_t begin_ms = wait.value_or(0) > 0 ? ring_.now_ms() : last_ms;
         const bool all_submitted = submitter_.submit_and_wait(wait);
         now_ms_ = ring_.now_ms();
-        catch_up_.begin_turn(wait ? begin_ms + *wait : TimerWheel::never, begin_ms, now_ms_);
+        catch_up_.begin_turn(wait ? last_ms + *wait : TimerWheel::never, last_ms, now_ms_);
         note_absence(begin_ms, wait);
         protocol_.begin_turn(now_ms_);
         ++counters_.turns;
