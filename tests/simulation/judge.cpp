@@ -265,7 +265,8 @@ bool Judge::refusal_is_right(const Exchange& exchange, unsigned status) const {
         case 400:
             return exchange.refused || (finished_ && exchange.last_us == Timeline::never);
         case 408:
-            return timed_out(exchange);
+            // A head without end takes a slow server long.
+            return exchange.refused || timed_out(exchange);
         case 413:
         case 414:
         case 431:

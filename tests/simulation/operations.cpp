@@ -168,8 +168,11 @@ void Ring::run_accept(int number) {
 }
 
 void Ring::run_receive(int number) {
-    const Operation operation_now = operations_[static_cast<std::size_t>(number)];
-    Socket& socket = network_.socket(operation_now.index);
+    const Operation& operation = operations_[static_cast<std::size_t>(number)];
+    const std::uint32_t index = operation.index;
+    const bool multishot = operation.multishot;
+    const bool ending = operation.ending;
+    Socket& socket = network_.socket(index);
     if (draw(Fault::receive_failed)) {
         complete(number, -faults_.random().pick({EINTR, EAGAIN}));
         return;
@@ -185,18 +188,17 @@ void Ring::run_receive(int number) {
             return;
         }
         socket.input.take(taken->size);
-        const bool more =
-            operation_now.multishot && !full() && !draw(Fault::lost_more) && !operation_now.ending;
+        const bool more = multishot && !full() && !draw(Fault::lost_more) && !ending;
         complete(number, static_cast<std::int32_t>(taken->size),
                  IORING_CQE_F_BUFFER | std::uint32_t{taken->number} << IORING_CQE_BUFFER_SHIFT |
                      (more ? IORING_CQE_F_MORE : 0));
-        network_.on_received(operation_now.index);
+        network_.on_received(index);
         if (!more) {
             return;
         }
     }
     if (!socket.input.empty()) {
-        network_.mark_ready(operation_now.index);
+        network_.mark_ready(index);
         return;
     }
     if (socket.reset_by_client) {
@@ -208,7 +210,7 @@ void Ring::run_receive(int number) {
                  taken
                      ? IORING_CQE_F_BUFFER | std::uint32_t{taken->number} << IORING_CQE_BUFFER_SHIFT
                      : 0);
-    } else if (operation_now.ending) {
+    } else if (ending) {
         complete(number, -ECANCELED);
     }
 }
@@ -216,7 +218,7 @@ void Ring::run_receive(int number) {
 void Ring::run_send(int number) {
     Operation& operation = operations_[static_cast<std::size_t>(number)];
     Socket& socket = network_.socket(operation.index);
-    if (operation.checksum != checksum(operation)) {
+    if (operation.watched && operation.checksum != checksum(operation)) {
         fail("bytes were changed while the kernel was to send them");
     }
     if (socket.reset_by_client) {

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "core/loop.hpp"
+#include "core/lifecycle.hpp"
 #include "http/limits.hpp"
 #include "tests/simulation/faults.hpp"
 #include "tests/simulation/ring.hpp"

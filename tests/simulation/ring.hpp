@@ -111,6 +111,7 @@ class Ring {
         bool multishot = false;
         bool scheduled = false;  // an event will carry it out
         bool ending = false;     // ... and it completes then, come what may
+        bool watched = false;    // its bytes must be those of the checksum
         std::uint8_t part_count = 0;
         std::array<iovec, parts_max> parts;
     };

@@ -73,6 +73,7 @@ int Ring::make(const io_uring_sqe& sqe, std::uint32_t index) {
     operation.multishot = false;
     operation.scheduled = false;
     operation.ending = false;
+    operation.watched = false;
     operation.part_count = 0;
     ++operation.life;
     ++live_;
@@ -159,8 +160,11 @@ void Ring::issue_send(const io_uring_sqe& sqe) {
     }
     require(operation.size > 0, sqe, "a send has nothing to send");
     socket.output_operation = number;
-    operation.checksum = checksum(operation);
     begin(number);
+    if (operation.live) {
+        operation.watched = true;  // until it is carried out
+        operation.checksum = checksum(operation);
+    }
 }
 
 void Ring::issue_poll(const io_uring_sqe& sqe) {
