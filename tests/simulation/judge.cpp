@@ -311,7 +311,7 @@ bool Judge::may_be_cut() const {
         }
     }
     // Who sends, or reads, longer than the server lingers may lose what it has not read.
-    return said_close_ && socket.ended &&
+    return (said_close_ || manner_.reads_slowly()) && socket.ended &&
            is_late(scene_.timeline.now_us(), socket.ended_us,
                    std::min(times.linger_timeout_ms, times.linger_max_ms));
 }
@@ -332,6 +332,10 @@ bool Judge::may_be_unanswered(const Exchange& exchange) const {
     // ... or that was closed for another reason.
     // (A connection that waited for a place gets none from a server that stops.)
     if (draining() && scene_.plan.evicts && answered_ == 0) {
+        return true;
+    }
+    // A server that stops takes no request behind the responses that it still sends.
+    if (draining() && exchange.first_us + Plan::slack_us >= scene_.drain_us) {
         return true;
     }
     // Who comes from an address that has too many, and has got no answer, is the first to go.
