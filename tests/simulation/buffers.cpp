@@ -63,7 +63,7 @@ std::optional<Buffers::Taken> Buffers::fill(std::string_view bytes) {
     }
     known.provided = false;
     const std::size_t size = std::min<std::size_t>(bytes.size(), known.size);
-    std::memcpy(reinterpret_cast<void*>(known.address), bytes.data(), size);
+    std::ranges::copy(bytes.substr(0, size), reinterpret_cast<char*>(known.address));
     return Taken{entry.bid, static_cast<std::uint32_t>(size)};
 }
 
