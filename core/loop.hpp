@@ -95,12 +95,11 @@ class Loop final : public Host<typename ProtocolType::Session> {
         accept();
         const std::uint64_t last_ms = now_ms_;
         const auto wait = wait_ms(until_ms);
-        // What the last turn took for its work is no absence.
         const std::uint64_t begin_ms = wait.value_or(0) > 0 ? ring_.now_ms() : last_ms;
         const bool all_submitted = submitter_.submit_and_wait(wait);
         now_ms_ = ring_.now_ms();
         catch_up_.begin_turn(wait ? last_ms + *wait : TimerWheel::never, last_ms, now_ms_);
-        note_absence(begin_ms, wait);
+        note_absence(last_ms, begin_ms, wait);
         protocol_.begin_turn(now_ms_);
         ++counters_.turns;
         const unsigned completions = ring_.drain([this](const Completion& completion) {
@@ -151,14 +150,17 @@ class Loop final : public Host<typename ProtocolType::Session> {
     std::uint64_t now_ms() const override { return now_ms_; }
 
   private:
-    // When in a turn that ended too late the loop could not run is not known: all of it is left
-    // out. A stop that ends before the turn was to end is not seen.
-    void note_absence(std::uint64_t begin_ms, std::optional<std::uint64_t> wait) {
-        if (!wait) {
-            return;
+    // A turn is its work, which began at last_ms, and a wait, which began at begin_ms. When in work
+    // that took longer than any does, or in a wait that ended too late, the loop could not run is
+    // not known: all of it is left out. A stop that ends before the wait was to end is not seen.
+    void note_absence(std::uint64_t last_ms, std::uint64_t begin_ms,
+                      std::optional<std::uint64_t> wait) {
+        const std::uint64_t worked_until_ms = wait == 0 ? now_ms_ : begin_ms;
+        if (worked_until_ms > last_ms + work_ms_max) [[unlikely]] {
+            options_.times.absent_ms += worked_until_ms - last_ms;
         }
-        const std::uint64_t late_ms = *wait > 0 ? CatchUp::late_ms_min : absence_ms_min;
-        if (now_ms_ > begin_ms + *wait + late_ms) [[unlikely]] {
+        if (wait.value_or(0) > 0 && now_ms_ > begin_ms + *wait + CatchUp::late_ms_min)
+            [[unlikely]] {
             options_.times.absent_ms += now_ms_ - begin_ms;
         }
     }
@@ -176,13 +178,13 @@ class Loop final : public Host<typename ProtocolType::Session> {
         bool was_held : 1 = false;     // the receive was cancelled once: now one at a time
         bool was_starved : 1 = false;  // the last receive found no buffer: the next takes only one
         bool rationed : 1 = false;     // the receive in the kernel is such a one
+        bool untried : 1 = false;      // what waited for the receive may not have come yet
         bool evicted : 1 = false;      // it ends because another one waits for its place
         Session session;
     };
 
     static constexpr std::uint16_t buffer_group = 0;
-    // Longer than the work of any turn: between two turns without a wait.
-    static constexpr std::uint64_t absence_ms_min = 1'000;
+    static constexpr std::uint64_t work_ms_max = 1'000;
     static constexpr std::uint64_t last_messages_poll_ms = 5;
     // Nobody tells a full worker that another one has room again.
     static constexpr std::uint64_t neighbour_poll_ms = 20;
@@ -374,7 +376,12 @@ class Loop final : public Host<typename ProtocolType::Session> {
                 came_to_rest_ = true;  // perhaps one is quiet, but not now
                 return;
             }
-            set_none_quiet(!evict());
+            const Eviction eviction = evict();
+            if (eviction == Eviction::later) {
+                came_to_rest_ = true;
+                return;
+            }
+            set_none_quiet(eviction == Eviction::none);
         }
         if (none_quiet_) [[unlikely]] {
             acceptor_.pass_on(connections_.capacity() + newcomers_max, evicting_);
@@ -394,25 +401,33 @@ class Loop final : public Host<typename ProtocolType::Session> {
         if (may_help && drain_.state() == ServerState::full && evicting_ == 0 &&
             now_ms_ >= next_sacrifice_ms_) {
             next_sacrifice_ms_ = now_ms_ + Drain::scarcity_retry_ms;
-            evict();
+            static_cast<void>(evict());
         }
     }
 
-    // Ends the connection that has been quiet for longest; false if none is.
-    bool evict() {
+    enum class Eviction : std::uint8_t { done, none, later };
+
+    // Ends the connection that has been quiet for longest. Later: it seems to be quiet, but its
+    // receive has perhaps begun in this turn, and its next request may have waited for that.
+    Eviction evict() {
         for (bool searched = false;; searched = true) {
             while (const auto entry = quiet_.take()) {
                 Connection* connection = connections_.find(entry->slot, entry->generation);
                 if (connection != nullptr && connection->lifecycle.evictable() &&
                     connection->lifecycle.quiet_since_ms() == entry->since_ms) {
+                    if (connection->untried) {
+                        connection->untried = false;
+                        quiet_.put_back(*entry);
+                        return Eviction::later;
+                    }
                     connection->evicted = true;
                     ++evicting_;
                     step(entry->slot, *connection, events::evict());
-                    return true;
+                    return Eviction::done;
                 }
             }
             if (searched) {
-                return false;
+                return Eviction::none;
             }
             quiet_.search([this](const auto& add) {
                 for (std::uint32_t slot = 0; slot < connections_.touched(); ++slot) {
@@ -576,6 +591,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
             // without again and again.
             connection.rationed = connection.was_starved;
             connection.was_starved = false;
+            connection.untried = true;
             if (connection.was_held || connection.rationed) {
                 prepare_receive_once(submitter_.sqe(), connection.descriptor, buffer_group, token);
             } else {
@@ -628,6 +644,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
             const auto size = static_cast<std::size_t>(completion.result);
             const std::span<const char> bytes = buffers_.lend(completion.buffer(), size);
             counters_.bytes_received += size;
+            connection.untried = false;
             if (connection.lifecycle.is_open()) {
                 report(slot, connection,
                        protocol_.receive(connection.session, connection.outlet.queue, bytes),

@@ -38,6 +38,9 @@ class QuietOrder {
         return entry;
     }
 
+    /// The entry that was taken last will be the next one again.
+    void put_back(const Entry& entry) { found_.push_back(entry); }
+
     /// Looks anew. for_each(add) calls add(Entry) for each connection that is quiet now. A
     /// sixteenth of them is kept, so that a search is paid for by many evictions.
     template <class ForEach>

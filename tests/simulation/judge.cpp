@@ -302,11 +302,19 @@ bool Judge::may_be_cut() const {
     if (aborted() || content_may_fail) {
         return true;
     }
+    // Of a stop that ends before the wait in which it began the server knows nothing: to it the
+    // kernel has taken nothing for all that time.
+    const bool by_rate = times.write_bytes_per_s_min != 0;
+    if (scene_.plan.stopped_us != 0 && scene_.plan.sends_are_refused &&
+        is_late(scene_.timeline.now_us(), socket.last_sent_us,
+                by_rate ? std::min(times.rate_grace_ms, times.write_timeout_ms)
+                        : times.write_timeout_ms)) {
+        return true;
+    }
     if (manner_.reads_slowly()) {
         // Room is told of when a third of the kernel's memory is free.
         const std::uint64_t pieces = socket.output_capacity / manner_.read_piece + 2;
-        if (times.write_bytes_per_s_min != 0 ||
-            is_late(pieces * manner_.read_delay_us, 0, times.write_timeout_ms)) {
+        if (by_rate || is_late(pieces * manner_.read_delay_us, 0, times.write_timeout_ms)) {
             return true;
         }
     }
@@ -314,6 +322,16 @@ bool Judge::may_be_cut() const {
     return (said_close_ || manner_.reads_slowly()) && socket.ended &&
            is_late(scene_.timeline.now_us(), socket.ended_us,
                    std::min(times.linger_timeout_ms, times.linger_max_ms));
+}
+
+// Nobody waits for a connection that makes room: what its client sends then has the kernel reset
+// it, and that destroys the responses on their way.
+bool Judge::may_be_reset() const {
+    const Socket& socket = scene_.network.socket(socket_);
+    return scene_.plan.evicts && socket.ended &&
+           std::any_of(exchanges_.begin(), exchanges_.end(), [&](const Exchange& exchange) {
+               return exchange.first_us != Timeline::never && exchange.latest_us > socket.ended_us;
+           });
 }
 
 bool Judge::may_be_unanswered(const Exchange& exchange) const {
@@ -335,7 +353,7 @@ bool Judge::may_be_unanswered(const Exchange& exchange) const {
         return true;
     }
     // A server that stops takes no request behind the responses that it still sends.
-    if (draining() && exchange.first_us + Plan::slack_us >= scene_.drain_us) {
+    if (draining() && exchange.first_run_us + Plan::slack_us >= scene_.drain_run_us) {
         return true;
     }
     // Who comes from an address that has too many, and has got no answer, is the first to go.
@@ -349,7 +367,7 @@ bool Judge::may_be_unanswered(const Exchange& exchange) const {
 
 void Judge::end(bool reset) {
     note(scene_.timeline.now_us(), "client {} sees the {}", client_, reset ? "reset" : "end");
-    if (scene_.network.socket(socket_).aborted) {
+    if (scene_.network.socket(socket_).aborted || (reset && may_be_reset())) {
         return;
     }
     if (in_response()) {

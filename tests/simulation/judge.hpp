@@ -23,6 +23,7 @@ struct Scene {
     Timeline& timeline;
     Network& network;
     std::uint64_t drain_us = Timeline::never;         ///< when the server was told to stop
+    std::uint64_t drain_run_us = 0;                   ///< ... by the time that it has run
     std::uint64_t second_drain_us = Timeline::never;  ///< ... at once
     std::uint64_t answers = 0;                        ///< responses that clients got
 };
@@ -58,6 +59,7 @@ class Judge {
     [[nodiscard]] bool timed_out(const Exchange& exchange) const;
     [[nodiscard]] bool close_is_right() const;
     [[nodiscard]] bool may_be_cut() const;
+    [[nodiscard]] bool may_be_reset() const;
     [[nodiscard]] bool may_be_unanswered(const Exchange& exchange) const;
     void judge_idle_end() const;
     [[nodiscard]] bool is_late(std::uint64_t at_us, std::uint64_t since_us,

@@ -1,5 +1,7 @@
 #include "tests/simulation/plan.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace enduring::simulation {
@@ -71,6 +73,7 @@ Plan::Plan(std::uint64_t seed_of_run, const Cuts& what_is_cut, Faults& faults)
     for (const Fault fault : {Fault::send_failed, Fault::false_room, Fault::busy, Fault::late,
                               Fault::file_slow, Fault::slow_turns}) {
         if (faults.on(fault)) {
+            sends_are_refused = true;
             times.write_bytes_per_s_min = std::min<std::uint64_t>(times.write_bytes_per_s_min, 200);
         }
     }
@@ -92,6 +95,28 @@ Plan::Plan(std::uint64_t seed_of_run, const Cuts& what_is_cut, Faults& faults)
         draw_stops(*this, random);
     }
     evicts = connections_max < clients || faults.on(Fault::scarcity);
+}
+
+std::string Plan::text() const {
+    std::string text = fmt::format(
+        "times in ms: keepalive {}, header {}, body {}, handler {}, write {}, linger {} to {}, age "
+        "{}; bytes/s: body {}, write {}\n",
+        times.keepalive_timeout_ms, times.header_timeout_ms, times.body_timeout_ms,
+        times.handler_timeout_ms, times.write_timeout_ms, times.linger_timeout_ms,
+        times.linger_max_ms, times.connection_max_age_ms, times.body_bytes_per_s_min,
+        times.write_bytes_per_s_min);
+    text += fmt::format(
+        "limits: pipelined {}, output {}, held {}, requests {}, content {}, discard {}, "
+        "connections {}, of a peer {}\n",
+        limits.pipelined_max, limits.output_bytes_max, limits.held_bytes_max, limits.requests_max,
+        limits.content_bytes_max, limits.discard_bytes_max, connections_max, peer_connections_max);
+    text += fmt::format(
+        "sizes: {} buffers of {} bytes, {} submissions, {} completions, backlog {}, listeners {}\n",
+        buffers, buffer_bytes, ring.submissions, ring.completions, backlog, listeners);
+    text +=
+        fmt::format("drain: at {} and {} us, delay {} ms, timeout {} ms; stops: {} us\n",
+                    drain_at_us, second_drain_at_us, drain_delay_ms, drain_timeout_ms, stopped_us);
+    return text;
 }
 
 }  // namespace enduring::simulation

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "core/lifecycle.hpp"
 #include "http/limits.hpp"
@@ -41,11 +42,15 @@ struct Plan {
     std::uint64_t drain_at_us = 0;             ///< 0: when all clients have gone
     std::uint64_t second_drain_at_us = 0;      ///< 0: never
     std::uint64_t stopped_us = 0;              ///< all stops together
+    /// The kernel may refuse to send though there is room.
+    bool sends_are_refused = false;
     /// Idle connections may be closed for the sake of others.
     bool evicts = false;
 
     /// How far what the server sees of time may be from what happened, other than by stops.
     static constexpr std::uint64_t slack_us = 400'000;
+
+    [[nodiscard]] std::string text() const;
 };
 
 }  // namespace enduring::simulation

@@ -105,6 +105,10 @@ BUGS = [
      "    if (state_ != State::ended && !fresh.empty()) {\n        keep(service, fresh);",
      "    if (state_ != State::ended && !fresh.empty()) {\n"
      "        keep(service, fresh.substr(fresh.size() > 1000 ? 1 : 0));"),
+    ("a stop in a turn's work is no absence", "core/loop.hpp",
+     "            options_.times.absent_ms += worked_until_ms - last_ms;", "            ;"),
+    ("a stop before the wait is no delay", "core/loop.hpp",
+     "catch_up_.begin_turn(wait ? last_ms + *wait", "catch_up_.begin_turn(wait ? begin_ms + *wait"),
 ]
 
 

@@ -14,7 +14,12 @@ namespace enduring::simulation {
 
 Ring::Ring(const RingPlan& plan, Timeline& timeline, Network& network, Faults& faults,
            Actors& actors)
-    : plan_(plan), timeline_(timeline), network_(network), faults_(faults), actors_(actors) {
+    : plan_(plan),
+      stops_(plan.stops),
+      timeline_(timeline),
+      network_(network),
+      faults_(faults),
+      actors_(actors) {
     submissions_.reserve(plan.submissions);
     operations_.reserve(64);
 }
@@ -42,6 +47,7 @@ int Ring::submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
     if (draw(Fault::slow_turns)) {
         timeline_.advance_to(timeline_.now_us() + faults_.random().below(12'000));
     }
+    stop_early();
     buffers_.observe();
     run_due();
     const auto wanted = static_cast<int>(submissions_.size());
@@ -93,7 +99,7 @@ void Ring::wait(std::uint64_t deadline_us) {
         }
         const std::uint64_t next_us = timeline_.next_us();
         const std::uint64_t stop_us =
-            next_stop_ < plan_.stops.size() ? plan_.stops[next_stop_].at_us : Timeline::never;
+            next_stop_ < stops_.size() ? stops_[next_stop_].at_us : Timeline::never;
         if (stop_us < std::min(next_us, deadline_us)) {
             timeline_.advance_to(stop_us);
             continue;
@@ -119,10 +125,20 @@ void Ring::run_due() {
     }
 }
 
+// A stop may come while the process works, too: before or after it reads the clock.
+bool Ring::stop_early() {
+    const std::uint64_t soon_us = timeline_.now_us() + 1'000'000;
+    if (next_stop_ < stops_.size() && stops_[next_stop_].at_us < soon_us &&
+        faults_.random().chance(100)) {
+        stops_[next_stop_].at_us = timeline_.now_us();
+    }
+    return stop_if_due();
+}
+
 bool Ring::stop_if_due() {
     bool stopped = false;
-    while (next_stop_ < plan_.stops.size() && plan_.stops[next_stop_].at_us <= timeline_.now_us()) {
-        const Stop stop = plan_.stops[next_stop_++];
+    while (next_stop_ < stops_.size() && stops_[next_stop_].at_us <= timeline_.now_us()) {
+        const Stop stop = stops_[next_stop_++];
         const std::uint64_t end_us = timeline_.now_us() + stop.length_us;
         note(timeline_.now_us(), "the process is stopped");
         timeline_.begin_stop();
@@ -220,7 +236,7 @@ core::Result<void> Ring::register_buffer_ring(io_uring_buf_ring* memory, std::ui
 // ---- plain system calls ------------------------------------------------------------------------
 
 std::uint64_t Ring::now_ms() {
-    if (stop_if_due()) {
+    if (stop_early()) {
         woken_ = false;
     }
     return plan_.clock_base_ms + timeline_.now_us() / 1000;

@@ -128,6 +128,7 @@ class Ring {
     void run_ready();
     void run_socket(std::uint32_t index);
     void dispatch(const Timeline::Entry& entry);
+    bool stop_early();
     bool stop_if_due();
     void see(const core::Completion& completion) const;
 
@@ -165,6 +166,7 @@ class Ring {
     }
 
     const RingPlan& plan_;
+    std::vector<Stop> stops_;
     Timeline& timeline_;
     Network& network_;
     Faults& faults_;

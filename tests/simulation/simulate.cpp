@@ -70,15 +70,16 @@ bool understand(Arguments& arguments) {
     return true;
 }
 
-void print_faults(std::uint64_t seed, FaultSet never) {
-    const Faults faults(seed, never);
+void print_plan(std::uint64_t seed, const Cuts& cuts) {
+    Faults faults(seed, cuts.faults);
+    const Plan plan(seed, cuts, faults);
     std::string text;
     for (std::size_t i = 0; i < fault_count; ++i) {
         if (faults.on(static_cast<Fault>(i))) {
             text.append(" ").append(name_of(static_cast<Fault>(i)));
         }
     }
-    fmt::print("faults:{}\n", text.empty() ? " none" : text);
+    fmt::print("faults:{}\n{}", text.empty() ? " none" : text, plan.text());
 }
 
 int run_one(const Arguments& arguments) {
@@ -95,7 +96,7 @@ int run_one(const Arguments& arguments) {
             return 1;
         }
     }
-    print_faults(arguments.seed, cuts.faults);
+    print_plan(arguments.seed, cuts);
     set_tracing(arguments.trace);
     const Summary summary = run(arguments.seed, cuts);
     fmt::print("seed {}: {} clients, {} answers, {} events, {} turns, {} faults, {} ms\n",

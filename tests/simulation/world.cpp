@@ -170,6 +170,7 @@ class World final : public Actors, public Site {
         note(timeline_.now_us(), "the server is told to stop");
         if (scene_.drain_us == Timeline::never) {
             scene_.drain_us = timeline_.now_us();
+            scene_.drain_run_us = timeline_.run_us();
         } else {
             scene_.second_drain_us = timeline_.now_us();
         }

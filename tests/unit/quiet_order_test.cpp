@@ -52,6 +52,14 @@ TEST(QuietOrder, KeepsTheLongestOfMany) {
     EXPECT_LE(taken, count / 8) << "a search must not keep them all in memory";
 }
 
+TEST(QuietOrder, WhatWasPutBackComesNext) {
+    QuietOrder order(1'000);
+    search(order, {{1, 1, 0}, {2, 2, 0}});
+    order.put_back(*order.take());
+    EXPECT_EQ(order.take(), (Entry{1, 1, 0}));
+    EXPECT_EQ(order.take(), (Entry{2, 2, 0}));
+}
+
 TEST(QuietOrder, ASearchForgetsWhatTheLastOneFound) {
     QuietOrder order(1'000);
     search(order, {{1, 1, 0}, {2, 2, 0}});
