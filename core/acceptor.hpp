@@ -48,6 +48,7 @@ class Acceptor {
     /// Keeps accepts armed, for at most `room` connections. A multishot accept takes whatever the
     /// queue holds before it can be cancelled, so near the limit single ones take its place.
     void arm(std::uint32_t room) {
+        unarmed_ = false;
         for (std::uint32_t i = 0; i < listeners_.size(); ++i) {
             Listener& listener = listeners_[i];
             if (listener.cancelling || listener.descriptor < 0) {
@@ -55,7 +56,7 @@ class Acceptor {
             }
             const Token token{Operation::accept, i, 0};
             if (room > listener.backlog) {
-                if (listener.armed == 0 && submitter_.has_room()) {
+                if (listener.armed == 0 && has_room_to_arm()) {
                     prepare_accept(submitter_.sqe(), listener.descriptor, token);
                     listener.armed = 1;
                     listener.multishot = true;
@@ -67,15 +68,19 @@ class Acceptor {
                 continue;
             }
             const std::uint32_t wanted = std::min(room, single_accepts_max);
-            while (listener.armed < wanted && submitter_.has_room()) {
+            while (listener.armed < wanted && has_room_to_arm()) {
                 prepare_accept_one(submitter_.sqe(), listener.descriptor, token);
                 ++listener.armed;
             }
         }
     }
 
+    /// Submissions had no room for an accept: nothing will tell when it is to be tried again.
+    [[nodiscard]] bool unarmed() const noexcept { return unarmed_; }
+
     /// Ends accepting for now; what completes until then is still taken.
     void pause() {
+        unarmed_ = false;
         for (std::uint32_t i = 0; i < listeners_.size(); ++i) {
             if (listeners_[i].armed > 0 && !listeners_[i].cancelling) {
                 cancel(i);
@@ -228,6 +233,12 @@ class Acceptor {
 
     static constexpr std::uint32_t single_accepts_max = 32;
 
+    bool has_room_to_arm() {
+        const bool room = submitter_.has_room();
+        unarmed_ = unarmed_ || !room;
+        return room;
+    }
+
     // Cancels all accepts of the listener.
     void cancel(std::uint32_t index) {
         listeners_[index].cancelling = true;
@@ -307,6 +318,7 @@ class Acceptor {
     std::uint32_t others_closing_ = 0;
     bool shut_ = false;
     bool hand_over_failed_ = false;  // since the last pass_on()
+    bool unarmed_ = false;           // at the last arm(), and not paused since
 };
 
 }  // namespace enduring::core

@@ -238,6 +238,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
     [[nodiscard]] std::optional<std::uint64_t> wait_ms(std::uint64_t until_ms) const {
         if (!due_.empty() || !starved_.empty() || !fed_.empty() || !woken_.empty() ||
             !sending_.empty() || sweep_ != sweep_done || came_to_rest_ || catch_up_.active() ||
+            acceptor_.unarmed() ||
             (drain_.state() == ServerState::draining && acceptor_.parked() > 0)) {
             return 0;
         }

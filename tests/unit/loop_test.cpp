@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -29,9 +30,11 @@ class PlayedRing {
     std::deque<Completion> completions;
     std::string sent;
     std::optional<std::uint64_t> waited_ms;
+    std::uint32_t room = 64;
+    unsigned accepts = 0;
 
     [[nodiscard]] std::uint32_t sqe_room() const {
-        return 64 - static_cast<std::uint32_t>(submissions_.size());
+        return room - static_cast<std::uint32_t>(submissions_.size());
     }
     io_uring_sqe& take_sqe() { return submissions_.emplace_back(); }
     int submit() {
@@ -39,6 +42,8 @@ class PlayedRing {
             if (sqe.opcode == IORING_OP_SEND) {
                 sent.append(reinterpret_cast<const char*>(sqe.addr), sqe.len);
                 completions.push_back({sqe.user_data, static_cast<std::int32_t>(sqe.len), 0});
+            } else if (sqe.opcode == IORING_OP_ACCEPT) {
+                ++accepts;
             } else if (sqe.opcode == IORING_OP_RECV) {
                 receive_token_ = sqe.user_data;
             }
@@ -157,6 +162,21 @@ TEST_F(LoopTest, AFullServerThatDrainsWaitsForItsLastAnswer) {
     turn(8);
     EXPECT_TRUE(ring_.sent.ends_with("\r\n\r\nlast")) << ring_.sent;
     EXPECT_GT(ring_.waited_ms.value_or(1), 0U) << "it lingers, and must not turn meanwhile";
+}
+
+TEST_F(LoopTest, AnAcceptThatFindsNoRoomIsTriedAgainAtOnce) {
+    start({}, 64);
+    ASSERT_EQ(ring_.accepts, 1U);
+    ring_.completions.push_back({pack({Operation::accept, 0, 0}), -ECONNABORTED, 0});
+    turn();
+    ring_.room = 4;
+    turn();
+    EXPECT_EQ(ring_.accepts, 1U);
+    EXPECT_EQ(ring_.waited_ms, 0U) << "nothing else would wake it";
+    ring_.room = 64;
+    turn(2);
+    EXPECT_EQ(ring_.accepts, 2U);
+    EXPECT_NE(ring_.waited_ms, 0U);
 }
 
 }  // namespace
