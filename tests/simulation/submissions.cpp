@@ -223,13 +223,16 @@ void Ring::issue_close(const io_uring_sqe& sqe) {
         check_owner(sqe, descriptor.index);
     }
     for (const Operation& other : operations_) {
-        if (!other.live || (other.code == IORING_OP_ACCEPT && other.descriptor != sqe.fd)) {
+        if (!other.live) {
             continue;
         }
         require(other.descriptor != sqe.fd, sqe,
                 "a descriptor is closed while an operation on it is in the kernel");
-        require(!connection || owner_of(other.user_data) != owner_of(sqe.user_data), sqe,
-                "a connection is closed while it has an operation in the kernel");
+        const core::Operation kind = core::unpack(other.user_data).operation;
+        const bool of_listener =
+            kind == core::Operation::accept || kind == core::Operation::cancel_accept;
+        require(!connection || of_listener || owner_of(other.user_data) != owner_of(sqe.user_data),
+                sqe, "a connection is closed while it has an operation in the kernel");
     }
     const int number = make(sqe, descriptor.index);
     run(number);
@@ -256,12 +259,23 @@ void Ring::issue_cancel(const io_uring_sqe& sqe) {
             }
         }
     };
-    each([&](int) { ++found; });
+    each([&](int target) {
+        const Operation& operation = operations_[static_cast<std::size_t>(target)];
+        ++found;
+        // A file is read on a thread of the kernel's, which goes on.
+        running = running || (operation.code == IORING_OP_READ && operation.scheduled);
+    });
     if (found > 0 && draw(Fault::cancel_late)) {
         running = true;
     }
     const auto answer = [&] {
-        complete(number, running ? -EALREADY : all ? found : found > 0 ? 0 : -ENOENT);
+        const std::int32_t result = running ? -EALREADY : all ? found : found > 0 ? 0 : -ENOENT;
+        if (draw(Fault::cancel_late)) {
+            operations_[static_cast<std::size_t>(number)].late_result = result;
+            postpone(number, timeline_.now_us() + faults_.random().below(3'000));
+        } else {
+            complete(number, result);
+        }
     };
     if (answer_first) {
         answer();
