@@ -4,8 +4,10 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <span>
 
+#include "core/address.hpp"
 #include "core/block_pool.hpp"
 #include "core/lifecycle.hpp"
 #include "core/send_queue.hpp"
@@ -38,6 +40,8 @@ class Host {
     virtual void wake(ConnectionId id) = 0;
     /// Where output is written to.
     [[nodiscard]] virtual BlockPool& blocks() = 0;
+    /// Where the connection comes from; nothing if it is gone, or the system does not tell.
+    [[nodiscard]] virtual std::optional<Address> peer(ConnectionId id) = 0;
     /// The time of this turn.
     [[nodiscard]] virtual std::uint64_t now_ms() const = 0;
 
@@ -46,13 +50,19 @@ class Host {
 };
 
 /// What the loop asks of a protocol. One object per worker, used only in its thread; it owns what
-/// the sessions share. Each function gives the session's progress; the last three never block.
+/// the sessions share. Each function that gets an output gives the session's progress.
 template <class P>
 concept Protocol = requires(P protocol, typename P::Session& session, SendQueue& output,
                             std::span<const char> bytes, ConnectionId id, std::uint64_t now_ms) {
     protocol.attach(static_cast<Host<typename P::Session>*>(nullptr));
     /// A turn begins: time has moved.
     protocol.begin_turn(now_ms);
+    /// When the next turn must begin at the latest, as far as the protocol is concerned.
+    { protocol.next_ms() } -> std::same_as<std::uint64_t>;
+    /// Another thread has left something to do, and sent Command::run.
+    protocol.run_posted();
+    /// The last turn is over: nothing will be asked any more.
+    protocol.end();
     /// A connection was accepted.
     protocol.open(session, id);
     /// Bytes came. They are valid during the call only; the session consumes or copies them.

@@ -39,6 +39,7 @@ namespace enduring::core {
 /// What another thread may tell a worker, as the result of an Operation::command completion.
 enum class Command : std::int32_t {
     drain = 1,  ///< finish and stop; said twice: stop at once
+    run = 2,    ///< the protocol finds something that was left for it
 };
 
 struct LoopOptions {
@@ -147,6 +148,10 @@ class Loop final : public Host<typename ProtocolType::Session> {
     }
     void wake(ConnectionId id) override { woken_.push_back(id); }
     BlockPool& blocks() override { return transmitter_.blocks(); }
+    std::optional<Address> peer(ConnectionId id) override {
+        const Connection* connection = connections_.find(id.slot, id.generation);
+        return connection == nullptr ? std::nullopt : ring_.peer_address(connection->descriptor);
+    }
     std::uint64_t now_ms() const override { return now_ms_; }
 
   private:
@@ -245,7 +250,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         if (drain_.state() == ServerState::stopped) {
             return last_messages_poll_ms;
         }
-        std::uint64_t next_ms = std::min(until_ms, drain_.deadline_ms());
+        std::uint64_t next_ms = std::min({until_ms, drain_.deadline_ms(), protocol_.next_ms()});
         if (drain_.state() == ServerState::full && acceptor_.has_neighbours()) {
             next_ms = std::min(next_ms, now_ms_ + neighbour_poll_ms);
         }
@@ -288,9 +293,18 @@ class Loop final : public Host<typename ProtocolType::Session> {
                 adopt(completion.result);
                 break;
             case Operation::command:
-                if (static_cast<Command>(completion.result) == Command::drain) {
-                    drain();
-                }
+                obey_command(static_cast<Command>(completion.result));
+                break;
+        }
+    }
+
+    void obey_command(Command command) {
+        switch (command) {
+            case Command::drain:
+                drain();
+                break;
+            case Command::run:
+                protocol_.run_posted();
                 break;
         }
     }

@@ -236,13 +236,27 @@ std::uint64_t Ring::now_ms() const noexcept {
 
 void Ring::shutdown_write(int socket) noexcept { ::shutdown(socket, SHUT_WR); }
 
-std::optional<std::uint64_t> Ring::peer(int socket) noexcept {
+namespace {
+
+std::optional<sockaddr_storage> peer_name(int socket) noexcept {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
         return std::nullopt;
     }
-    return peer_of(address);
+    return address;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> Ring::peer(int socket) noexcept {
+    const auto address = peer_name(socket);
+    return address ? peer_of(*address) : std::nullopt;
+}
+
+std::optional<Address> Ring::peer_address(int socket) {
+    const auto address = peer_name(socket);
+    return address ? address_of(*address) : std::nullopt;
 }
 
 void Ring::reset_on_close(int socket) noexcept {

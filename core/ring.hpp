@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "core/address.hpp"
 #include "core/check.hpp"
 #include "core/result.hpp"
 
@@ -97,6 +98,8 @@ class Ring {
     void shutdown_write(int socket) noexcept;
     /// Who is at the other end, as PeerCounts counts them; nothing if there is no address.
     [[nodiscard]] std::optional<std::uint64_t> peer(int socket) noexcept;
+    /// Where the socket's peer is, if the system tells.
+    [[nodiscard]] std::optional<Address> peer_address(int socket);
     /// Makes the coming close a reset.
     void reset_on_close(int socket) noexcept;
 

@@ -113,6 +113,7 @@ class Worker {
                 heap.on_turn(loop_->now_ms(), idle);
             }
         }
+        protocol_->end();
     }
 
     WorkerOptions options_;

@@ -4,14 +4,19 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
+#include "core/address.hpp"
+#include "core/host.hpp"
 #include "http/framing.hpp"
 #include "http/method.hpp"
 #include "http/request_head.hpp"
 #include "http/text.hpp"
 
 namespace enduring::http {
+
+class Exchanges;
 
 /// A header field: RFC 9110 §5. The value has no white space at its ends.
 struct Field {
@@ -29,9 +34,17 @@ struct Parameter {
 /// when the answer is given later.
 class Request {
   public:
+    /// peers: where the address can be asked for; null: nowhere.
     Request(const RequestHead& head, const char* base, const Framing& framing,
-            std::string_view content, std::span<const Parameter> parameters) noexcept
-        : head_(head), base_(base), framing_(framing), content_(content), parameters_(parameters) {}
+            std::string_view content, std::span<const Parameter> parameters,
+            Exchanges* peers = nullptr, core::ConnectionId connection = {}) noexcept
+        : head_(head),
+          base_(base),
+          framing_(framing),
+          content_(content),
+          parameters_(parameters),
+          peers_(peers),
+          connection_(connection) {}
 
     [[nodiscard]] Method method() const noexcept { return head_.method; }
     /// As it was sent: RFC 9112 §3.2.
@@ -73,6 +86,17 @@ class Request {
         }
         return {};
     }
+    /// The same, percent-decoded; nothing if the route has no such part, or its percent-encoding is
+    /// wrong.
+    [[nodiscard]] std::optional<std::string> decoded_parameter(std::string_view name) const;
+    /// The value of the query's first pair of that name, decoded as a form is: plus signs are
+    /// spaces, percent-encoding is decoded. The name is compared decoded. Nothing if there is none,
+    /// or its encoding is wrong; empty if it has no value.
+    [[nodiscard]] std::optional<std::string> query_value(std::string_view name) const;
+
+    /// Where the connection comes from: behind a proxy that is the proxy. Costs a system call.
+    /// Nothing if the system does not tell.
+    [[nodiscard]] std::optional<core::Address> peer() const;
 
   private:
     const RequestHead& head_;
@@ -80,6 +104,8 @@ class Request {
     const Framing& framing_;
     std::string_view content_;
     std::span<const Parameter> parameters_;
+    Exchanges* peers_;
+    core::ConnectionId connection_;
 };
 
 }  // namespace enduring::http

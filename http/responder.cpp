@@ -31,6 +31,22 @@ void Responder::send(Status status, std::string_view content_type, std::string_v
     send(std::move(response));
 }
 
+RemoteResponder Responder::remote() && {
+    ENDURING_CHECK(exchanges_ != nullptr, "a request was answered already");
+    Exchanges& exchanges = *std::exchange(exchanges_, nullptr);
+    return {exchanges.mailbox(), exchanges, connection_, number_};
+}
+
+Timers& Responder::timers() const {
+    ENDURING_CHECK(exchanges_ != nullptr, "a responder that has answered knows no timers");
+    return exchanges_->timers();
+}
+
+const std::shared_ptr<Mailbox>& Responder::mailbox() const {
+    ENDURING_CHECK(exchanges_ != nullptr, "a responder that has answered knows no mailbox");
+    return exchanges_->mailbox();
+}
+
 bool Responder::alive() const noexcept {
     return exchanges_ != nullptr && exchanges_->is_waiting(connection_, number_);
 }

@@ -1,11 +1,17 @@
-// The right and duty to answer one request: now, or later from the same worker. Pure.
+// The right and duty to answer one request: now, or later in the same worker's thread. Pure.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "core/host.hpp"
+#include "http/mailbox.hpp"
+#include "http/remote_responder.hpp"
 #include "http/response.hpp"
+#include "http/timers.hpp"
 
 namespace enduring::http {
 
@@ -34,6 +40,13 @@ class Responder {
     /// The client still waits for this answer.
     [[nodiscard]] bool alive() const noexcept;
 
+    /// To answer from another thread: this responder is spent then.
+    [[nodiscard]] RemoteResponder remote() &&;
+    /// The worker's timers, for its thread.
+    [[nodiscard]] Timers& timers() const;
+    /// Where any thread may leave functions for the worker, for as long as it likes.
+    [[nodiscard]] const std::shared_ptr<Mailbox>& mailbox() const;
+
   private:
     Exchanges* exchanges_;
     core::ConnectionId connection_;
@@ -48,6 +61,9 @@ class Exchanges {
                         Response&& response) = 0;
     [[nodiscard]] virtual bool is_waiting(core::ConnectionId connection,
                                           std::uint32_t number) const noexcept = 0;
+    [[nodiscard]] virtual std::optional<core::Address> peer(core::ConnectionId connection) = 0;
+    [[nodiscard]] virtual Timers& timers() noexcept = 0;
+    [[nodiscard]] virtual const std::shared_ptr<Mailbox>& mailbox() const noexcept = 0;
 
   protected:
     ~Exchanges() = default;

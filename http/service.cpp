@@ -25,8 +25,13 @@ Response error_response(Status status) {
     return response;
 }
 
-Service::Service(const Router& router, const Limits& limits, WallClock wall_clock)
-    : router_(router), limits_(limits), wall_clock_(wall_clock), heads_(limits.head.fields_max) {}
+Service::Service(const Router& router, const Limits& limits, WallClock wall_clock,
+                 Mailbox::Wake wake)
+    : router_(router),
+      limits_(limits),
+      wall_clock_(wall_clock),
+      mailbox_(std::make_shared<Mailbox>(std::move(wake))),
+      heads_(limits.head.fields_max) {}
 
 void Service::answer(core::ConnectionId connection, std::uint32_t number, Response&& response) {
     const auto access = host_->find(connection);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <new>
 #include <span>
 #include <string>
@@ -14,10 +15,12 @@
 #include "http/head_memory.hpp"
 #include "http/input_buffer.hpp"
 #include "http/limits.hpp"
+#include "http/mailbox.hpp"
 #include "http/parser.hpp"
 #include "http/responder.hpp"
 #include "http/router.hpp"
 #include "http/session.hpp"
+#include "http/timers.hpp"
 #include "http/writer.hpp"
 
 namespace enduring::http {
@@ -31,8 +34,12 @@ class Service final : public Exchanges {
     /// Wall-clock time in milliseconds since 1970.
     using WallClock = std::int64_t (*)();
 
-    /// The router must outlive the service and not change.
-    Service(const Router& router, const Limits& limits, WallClock wall_clock);
+    /// The router must outlive the service and not change. wake: see Mailbox.
+    Service(const Router& router, const Limits& limits, WallClock wall_clock,
+            Mailbox::Wake wake = {});
+    ~Service() { end(); }
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
 
     // core::Protocol
     void attach(core::Host<Session>* host) noexcept { host_ = host; }
@@ -40,6 +47,16 @@ class Service final : public Exchanges {
         if (now_ms >= date_until_ms_) {
             renew_date(now_ms);
         }
+        handlers_threw_ += timers_.run(now_ms);
+        if (mailbox_->has_mail()) [[unlikely]] {
+            run_posted();
+        }
+    }
+    [[nodiscard]] std::uint64_t next_ms() const noexcept { return timers_.next_ms(); }
+    void run_posted() { handlers_threw_ += mailbox_->run(); }
+    void end() noexcept {
+        mailbox_->close();
+        timers_.clear();
     }
     void open(Session& session, core::ConnectionId id) { session.open(id); }
     core::Progress receive(Session& session, core::SendQueue& output, std::span<const char> bytes) {
@@ -62,6 +79,13 @@ class Service final : public Exchanges {
     void answer(core::ConnectionId connection, std::uint32_t number, Response&& response) override;
     [[nodiscard]] bool is_waiting(core::ConnectionId connection,
                                   std::uint32_t number) const noexcept override;
+    [[nodiscard]] std::optional<core::Address> peer(core::ConnectionId connection) override {
+        return host_->peer(connection);
+    }
+    [[nodiscard]] Timers& timers() noexcept override { return timers_; }
+    [[nodiscard]] const std::shared_ptr<Mailbox>& mailbox() const noexcept override {
+        return mailbox_;
+    }
 
     // For sessions
     [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
@@ -84,7 +108,7 @@ class Service final : public Exchanges {
     [[nodiscard]] Router::Match& match() noexcept { return match_; }
     void on_handler_threw() noexcept { ++handlers_threw_; }
 
-    /// Handlers that ended with an exception.
+    /// Handlers, and functions called later for them, that ended with an exception.
     [[nodiscard]] std::uint64_t handlers_threw() const noexcept { return handlers_threw_; }
 
   private:
@@ -109,6 +133,8 @@ class Service final : public Exchanges {
     Limits limits_;
     WallClock wall_clock_;
     core::Host<Session>* host_ = nullptr;
+    Timers timers_;
+    std::shared_ptr<Mailbox> mailbox_;
     InputBufferPool inputs_;
     HeadMemory heads_;
     HeadParser parser_;

@@ -309,10 +309,10 @@ void Session::begin_known(Service& service, core::SendQueue& output, const Known
     if (refuse_if_bad(service, output, known.framing)) {
         return;
     }
-    dispatch(
-        service, output,
-        Request(known.head, known.bytes.data(), known.framing, {}, known.match.used_parameters()),
-        known.match);
+    dispatch(service, output,
+             Request(known.head, known.bytes.data(), known.framing, {},
+                     known.match.used_parameters(), &service, id_),
+             known.match);
 }
 
 void Session::begin_exchange(Service& service, core::SendQueue& output, const Received& received,
@@ -327,7 +327,8 @@ void Session::begin_exchange(Service& service, core::SendQueue& output, const Re
         return;
     }
     // The handler's views point into the bytes, which stay until they are consumed.
-    const Request request(received.head, received.base, framing, {}, match.used_parameters());
+    const Request request(received.head, received.base, framing, {}, match.used_parameters(),
+                          &service, id_);
     dispatch(service, output, request, match);
     consume(fresh, received.size);
     if (input_ != nullptr) {

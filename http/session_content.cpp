@@ -33,7 +33,7 @@ void Session::begin_content(Service& service, core::SendQueue& output, const Rec
     }
     const auto answer_now = [&](std::string_view content) {
         const Request request(received.head, received.base, framing, content,
-                              match.used_parameters());
+                              match.used_parameters(), &service, id_);
         dispatch(service, output, request, match);
     };
     // A content that nobody wants and that is large, or whose client waits to be asked for it, is
@@ -139,7 +139,7 @@ bool Session::take_chunked(Service& service, core::SendQueue& output, std::strin
 void Session::finish_content(Service& service, core::SendQueue& output) {
     new_message_ = true;
     const Request request(input_->head, input_->head_bytes.data(), input_->framing, input_->content,
-                          input_->match.used_parameters());
+                          input_->match.used_parameters(), &service, id_);
     dispatch(service, output, request, input_->match);
     input_->head.clear();
     input_->parser.start();

@@ -87,6 +87,7 @@ class Client final : private core::Host<Session> {
         return closed_ || ended() || id != id_ ? Access{} : Access{&session_, &output_};
     }
     void wake(core::ConnectionId) override { woken_ = true; }
+    std::optional<core::Address> peer(core::ConnectionId) override { return std::nullopt; }
     core::BlockPool& blocks() override { return pool_; }
     [[nodiscard]] std::uint64_t now_ms() const override { return 1000; }
 

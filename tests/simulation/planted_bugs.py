@@ -100,9 +100,12 @@ BUGS = [
     ("accepting does not go on after scarcity", "core/drain.cpp",
      "    scarce_ = false;\n    return settle();\n}\n\nDrain::Actions Drain::settle() {",
      "    return settle();\n}\n\nDrain::Actions Drain::settle() {"),
-    ("the answer of one goes to another", "http/service.cpp",
-     "access.session == nullptr || !access.session->is_waiting(number)",
-     "access.session == nullptr || number == 0"),
+    ("the answer of one goes to another", "core/loop.hpp",
+     "    Access find(ConnectionId id) override {\n"
+     "        Connection* connection = connections_.find(id.slot, id.generation);",
+     "    Access find(ConnectionId id) override {\n"
+     "        Connection* connection = connections_.is_live(id.slot) ? &connections_.at(id.slot)\n"
+     "                                                               : nullptr;"),
     ("input behind an unanswered request is dropped", "http/session.cpp",
      "    if (state_ != State::ended && !fresh.empty()) {\n        keep(service, fresh);",
      "    if (state_ != State::ended && !fresh.empty()) {\n"

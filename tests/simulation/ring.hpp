@@ -80,6 +80,9 @@ class Ring {
     [[nodiscard]] std::uint64_t now_ms();
     void shutdown_write(int descriptor);
     [[nodiscard]] std::optional<std::uint64_t> peer(int descriptor);
+    [[nodiscard]] static std::optional<core::Address> peer_address(int /*descriptor*/) {
+        return std::nullopt;
+    }
     void reset_on_close(int descriptor);
 
     /// The wait ends though nothing has completed.

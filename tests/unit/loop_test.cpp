@@ -72,6 +72,9 @@ class PlayedRing {
     }
     [[nodiscard]] std::uint64_t now_ms() const { return time_ms; }
     void shutdown_write(int) {}
+    [[nodiscard]] static std::optional<Address> peer_address(int /*socket*/) {
+        return std::nullopt;
+    }
     [[nodiscard]] std::optional<std::uint64_t> peer(int) { return std::nullopt; }
     void reset_on_close(int) {}
 

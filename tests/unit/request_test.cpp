@@ -80,5 +80,34 @@ TEST(RequestTest, GivesContentAndParameters) {
     EXPECT_EQ(request.parameter("other"), "");
 }
 
+TEST(Request, DecodesParametersWhenAsked) {
+    const std::array<Parameter, 3> parameters{
+        {{"plain", "a+b"}, {"coded", "a%20b%2f"}, {"bad", "%4"}}};
+    const ParsedRequest parsed("GET / HTTP/1.1\r\nHost: a\r\n\r\n", {}, parameters);
+    const Request request = parsed.request();
+    EXPECT_EQ(request.decoded_parameter("plain"), "a+b") << "only in a form a plus is a space";
+    EXPECT_EQ(request.decoded_parameter("coded"), "a b/");
+    EXPECT_EQ(request.decoded_parameter("bad"), std::nullopt);
+    EXPECT_EQ(request.decoded_parameter("other"), std::nullopt);
+}
+
+TEST(Request, FindsValuesInItsQuery) {
+    const ParsedRequest parsed(
+        "GET /?a=13&b=4+2&&c&d=&e=%3D%26&%66=x&a=14&g=%zz&h=1=2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    const Request request = parsed.request();
+    EXPECT_EQ(request.query_value("a"), "13") << "the first";
+    EXPECT_EQ(request.query_value("b"), "4 2");
+    EXPECT_EQ(request.query_value("c"), "");
+    EXPECT_EQ(request.query_value("d"), "");
+    EXPECT_EQ(request.query_value("e"), "=&");
+    EXPECT_EQ(request.query_value("f"), "x");
+    EXPECT_EQ(request.query_value("g"), std::nullopt);
+    EXPECT_EQ(request.query_value("h"), "1=2");
+    EXPECT_EQ(request.query_value("z"), std::nullopt);
+    EXPECT_EQ(request.peer(), std::nullopt) << "it came from nowhere";
+    const ParsedRequest without("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(without.request().query_value("a"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace enduring::http

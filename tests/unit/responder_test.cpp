@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "idle_exchanges.hpp"
+
 namespace enduring::http {
 namespace {
 
@@ -21,13 +23,16 @@ struct Answer {
     friend bool operator==(const Answer&, const Answer&) = default;
 };
 
-class Recorder final : public Exchanges {
+class Recorder final : public IdleExchanges {
   public:
     void answer(core::ConnectionId connection, std::uint32_t number, Response&& response) override {
-        const auto* content = std::get_if<std::string_view>(&response.take_content());
+        const auto* view = std::get_if<std::string_view>(&response.take_content());
+        const auto* own = std::get_if<std::string>(&response.take_content());
         answers.push_back({connection, number, response.status(),
                            std::string(response.content_type()),
-                           content == nullptr ? "?" : std::string(*content)});
+                           view != nullptr  ? std::string(*view)
+                           : own != nullptr ? *own
+                                            : "?"});
     }
     [[nodiscard]] bool is_waiting(core::ConnectionId connection,
                                   std::uint32_t number) const noexcept override {
@@ -127,6 +132,42 @@ TEST(ResponderTest, IsAliveWhileItIsWaitedFor) {
     EXPECT_FALSE(empty.alive());
 }
 
+TEST(ResponderTest, ARemoteOneAnswersInTheWorkersThread) {
+    Recorder recorder;
+    Responder responder(recorder, connection, 5);
+    {
+        RemoteResponder remote = std::move(responder).remote();
+        std::string content = "from far";
+        remote.send(Status::ok, std::string("a/b"), content);
+        content = "changed!";
+        EXPECT_TRUE(recorder.answers.empty()) << "not before the worker looks";
+    }
+    recorder.mailbox()->run();
+    const std::vector<Answer> expected{{connection, 5, Status::ok, "a/b", "from far"}};
+    EXPECT_EQ(recorder.answers, expected);
+}
+
+TEST(ResponderTest, ARemoteOneAnswers500AtItsEndIfNothingElse) {
+    Recorder recorder;
+    {
+        RemoteResponder remote = Responder(recorder, connection, 5).remote();
+        RemoteResponder other = Responder(recorder, connection, 6).remote();
+        other = std::move(remote);
+        recorder.mailbox()->run();
+        EXPECT_EQ(recorder.answers, std::vector{failure(6)}) << "its place was taken";
+    }
+    recorder.mailbox()->run();
+    EXPECT_EQ(recorder.answers, (std::vector{failure(6), failure(5)}));
+}
+
+TEST(ResponderTest, ARemoteOneMayOutliveItsWorker) {
+    Recorder recorder;
+    RemoteResponder remote = Responder(recorder, connection, 5).remote();
+    recorder.mailbox()->close();
+    remote.send(Status::ok, "", "too late");
+    EXPECT_TRUE(recorder.answers.empty());
+}
+
 TEST(ResponderDeathTest, ASecondAnswerIsABug) {
     Recorder recorder;
     Responder responder(recorder, connection, 5);
@@ -135,6 +176,8 @@ TEST(ResponderDeathTest, ASecondAnswerIsABug) {
     Responder source(recorder, connection, 5);
     const Responder target(std::move(source));
     EXPECT_DEATH(source.send(Status::ok, "", "moved from"), "answered twice");
+    EXPECT_DEATH(static_cast<void>(std::move(source).remote()), "answered already");
+    EXPECT_DEATH(static_cast<void>(source.timers()), "knows no timers");
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "parsed_request.hpp"
+#include "idle_exchanges.hpp"
 
 namespace enduring::http {
 namespace {
@@ -60,17 +61,8 @@ class Routes {
     Router& router() { return router_; }
 
   private:
-    /// Nobody waits for these answers.
-    class Unused final : public Exchanges {
-      public:
-        void answer(core::ConnectionId, std::uint32_t, Response&&) override {}
-        [[nodiscard]] bool is_waiting(core::ConnectionId, std::uint32_t) const noexcept override {
-            return false;
-        }
-    };
-
     Router router_;
-    Unused unused_;
+    IdleExchanges unused_;
     Router::Match match_;
     std::string called_;
 };

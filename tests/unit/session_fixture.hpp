@@ -203,6 +203,11 @@ class SessionFixture : public testing::Test, private core::Host<Session> {
     }
     void wake(core::ConnectionId id) override { connections_.at(id.slot)->woken = true; }
     core::BlockPool& blocks() override { return pool_; }
+    std::optional<core::Address> peer(core::ConnectionId id) override {
+        return core::Address{.kind = core::Address::Kind::host,
+                             .host = "192.0.2.1",
+                             .port = static_cast<std::uint16_t>(id.slot)};
+    }
     [[nodiscard]] std::uint64_t now_ms() const override { return now_; }
 
     bool pump_one(TestConnection& connection) {
