@@ -1,6 +1,6 @@
-// What a connection keeps of its input while a message is incomplete or waits: bytes that are not
-// consumed yet, a head half parsed, content half collected. Borrowed from a pool, so that an idle
-// connection holds nothing. Pure.
+// What a connection keeps while a message is incomplete or waits: bytes that are not consumed yet,
+// a head half parsed, content half collected, who takes or makes pieces. Borrowed from a pool, so
+// that an idle connection holds nothing. Pure.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include "http/chunked.hpp"
 #include "http/framing.hpp"
 #include "http/parser.hpp"
+#include "http/pieces.hpp"
 #include "http/request_head.hpp"
 #include "http/router.hpp"
 
@@ -29,7 +30,8 @@ struct InputBuffer {
     std::string content;              ///< collected so far
     std::uint64_t content_bytes = 0;  ///< known length: still to come; chunked: came so far
     ChunkedDecoder chunked;
-    std::size_t counted_bytes = 0;  ///< of its memory, by the pool
+    std::unique_ptr<Pieces> pieces;  ///< of an exchange that comes in pieces
+    std::size_t counted_bytes = 0;   ///< of its memory, by the pool
 
     [[nodiscard]] std::string_view unconsumed() const noexcept {
         return std::string_view(pending).substr(consumed);

@@ -31,6 +31,23 @@ void Responder::send(Status status, std::string_view content_type, std::string_v
     send(std::move(response));
 }
 
+ResponseStream Responder::begin(Response&& head, std::optional<std::uint64_t> size) && {
+    ENDURING_CHECK(exchanges_ != nullptr, "a request was answered already");
+    Exchanges& exchanges = *std::exchange(exchanges_, nullptr);
+    exchanges.begin(connection_, number_, std::move(head), size);
+    return {exchanges, connection_, number_};
+}
+
+RequestContent Responder::content() const {
+    ENDURING_CHECK(exchanges_ != nullptr, "a responder that has answered knows no content");
+    return {*exchanges_, connection_, number_};
+}
+
+void Responder::on_gone(EventFunction function) {
+    ENDURING_CHECK(exchanges_ != nullptr, "a request was answered already");
+    exchanges_->on_gone(connection_, number_, std::move(function));
+}
+
 RemoteResponder Responder::remote() && {
     ENDURING_CHECK(exchanges_ != nullptr, "a request was answered already");
     Exchanges& exchanges = *std::exchange(exchanges_, nullptr);

@@ -9,8 +9,11 @@
 
 #include "core/host.hpp"
 #include "http/mailbox.hpp"
+#include "http/pieces.hpp"
 #include "http/remote_responder.hpp"
+#include "http/request_content.hpp"
 #include "http/response.hpp"
+#include "http/response_stream.hpp"
 #include "http/timers.hpp"
 
 namespace enduring::http {
@@ -40,6 +43,17 @@ class Responder {
     /// The client still waits for this answer.
     [[nodiscard]] bool alive() const noexcept;
 
+    /// Begins an answer whose content is made in pieces, and sends its head; this responder is
+    /// spent then. size: the content's length; without one it is sent in chunks (RFC 9112 §7.1), to
+    /// HTTP/1.0 until the connection closes. The response must have no content of its own.
+    [[nodiscard]] ResponseStream begin(Response&& head,
+                                       std::optional<std::uint64_t> size = std::nullopt) &&;
+    /// The request's content as it comes, for routes with ContentMode::streamed.
+    [[nodiscard]] RequestContent content() const;
+    /// Called if the exchange ends before it is answered: the connection is gone, or a time-out or
+    /// a limit has ended it. What the function holds is destroyed when the exchange ends.
+    void on_gone(EventFunction function);
+
     /// To answer from another thread: this responder is spent then.
     [[nodiscard]] RemoteResponder remote() &&;
     /// The worker's timers, for its thread.
@@ -61,6 +75,21 @@ class Exchanges {
                         Response&& response) = 0;
     [[nodiscard]] virtual bool is_waiting(core::ConnectionId connection,
                                           std::uint32_t number) const noexcept = 0;
+
+    // For exchanges in pieces. If they are not waited for, nothing happens.
+    virtual void begin(core::ConnectionId connection, std::uint32_t number, Response&& head,
+                       std::optional<std::uint64_t> size) = 0;
+    virtual bool write(core::ConnectionId connection, std::uint32_t number,
+                       std::string_view bytes) = 0;
+    virtual void finish(core::ConnectionId connection, std::uint32_t number, bool whole) = 0;
+    virtual void on_content(core::ConnectionId connection, std::uint32_t number,
+                            ContentFunction function) = 0;
+    virtual void on_room(core::ConnectionId connection, std::uint32_t number,
+                         EventFunction function) = 0;
+    virtual void on_gone(core::ConnectionId connection, std::uint32_t number,
+                         EventFunction function) = 0;
+    virtual void pause(core::ConnectionId connection, std::uint32_t number, bool pauses) = 0;
+
     [[nodiscard]] virtual std::optional<core::Address> peer(core::ConnectionId connection) = 0;
     [[nodiscard]] virtual Timers& timers() noexcept = 0;
     [[nodiscard]] virtual const std::shared_ptr<Mailbox>& mailbox() const noexcept = 0;

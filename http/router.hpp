@@ -16,6 +16,7 @@ namespace enduring::http {
 enum class ContentMode : std::uint8_t {
     ignored,   ///< read and dropped, up to a limit; the handler sees none
     buffered,  ///< collected up to a limit, and given to the handler whole
+    streamed,  ///< the handler is called first; it takes the pieces: see RequestContent
 };
 
 /// Routes are added before the server starts; finding one is then thread-safe.
@@ -48,6 +49,9 @@ class Router {
         std::uint8_t parameter_count = 0;
         std::array<Parameter, parameters_max> parameters;
 
+        [[nodiscard]] bool is_streamed() const noexcept {
+            return kind == Kind::found && mode == ContentMode::streamed;
+        }
         [[nodiscard]] std::span<const Parameter> used_parameters() const noexcept {
             return std::span(parameters).first(parameter_count);
         }

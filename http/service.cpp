@@ -33,14 +33,70 @@ Service::Service(const Router& router, const Limits& limits, WallClock wall_cloc
       mailbox_(std::make_shared<Mailbox>(std::move(wake))),
       heads_(limits.head.fields_max) {}
 
-void Service::answer(core::ConnectionId connection, std::uint32_t number, Response&& response) {
+template <class Act>
+void Service::act(core::ConnectionId connection, std::uint32_t number, Act&& act) {
     const auto access = host_->find(connection);
     if (access.session == nullptr || !access.session->is_waiting(number)) {
         return;
     }
-    if (access.session->answer(*this, *access.output, std::move(response))) {
+    if (act(*access.session, *access.output)) {
         host_->wake(connection);
     }
+}
+
+void Service::answer(core::ConnectionId connection, std::uint32_t number, Response&& response) {
+    act(connection, number, [&](Session& session, core::SendQueue& output) {
+        return session.answer(*this, output, std::move(response));
+    });
+}
+
+void Service::begin(core::ConnectionId connection, std::uint32_t number, Response&& head,
+                    std::optional<std::uint64_t> size) {
+    act(connection, number, [&](Session& session, core::SendQueue& output) {
+        return session.begin(*this, output, std::move(head), size);
+    });
+}
+
+bool Service::write(core::ConnectionId connection, std::uint32_t number, std::string_view bytes) {
+    bool has_room = true;
+    act(connection, number, [&](Session& session, core::SendQueue& output) {
+        const bool goes_on = session.write_piece(*this, output, bytes);
+        has_room = !session.is_full();
+        return goes_on;
+    });
+    return has_room;
+}
+
+void Service::finish(core::ConnectionId connection, std::uint32_t number, bool whole) {
+    act(connection, number, [&](Session& session, core::SendQueue& output) {
+        return session.finish(*this, output, whole);
+    });
+}
+
+void Service::on_content(core::ConnectionId connection, std::uint32_t number,
+                         ContentFunction function) {
+    act(connection, number, [&](Session& session, core::SendQueue& output) {
+        return session.take_pieces(*this, output, std::move(function));
+    });
+}
+
+void Service::on_room(core::ConnectionId connection, std::uint32_t number, EventFunction function) {
+    act(connection, number, [&](Session& session, core::SendQueue&) {
+        session.pieces(*this).on_room = std::move(function);
+        return false;
+    });
+}
+
+void Service::on_gone(core::ConnectionId connection, std::uint32_t number, EventFunction function) {
+    act(connection, number, [&](Session& session, core::SendQueue&) {
+        session.pieces(*this).on_gone = std::move(function);
+        return false;
+    });
+}
+
+void Service::pause(core::ConnectionId connection, std::uint32_t number, bool pauses) {
+    act(connection, number,
+        [&](Session& session, core::SendQueue&) { return session.pause(pauses); });
 }
 
 bool Service::is_waiting(core::ConnectionId connection, std::uint32_t number) const noexcept {

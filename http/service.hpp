@@ -79,6 +79,18 @@ class Service final : public Exchanges {
     void answer(core::ConnectionId connection, std::uint32_t number, Response&& response) override;
     [[nodiscard]] bool is_waiting(core::ConnectionId connection,
                                   std::uint32_t number) const noexcept override;
+    void begin(core::ConnectionId connection, std::uint32_t number, Response&& head,
+               std::optional<std::uint64_t> size) override;
+    bool write(core::ConnectionId connection, std::uint32_t number,
+               std::string_view bytes) override;
+    void finish(core::ConnectionId connection, std::uint32_t number, bool whole) override;
+    void on_content(core::ConnectionId connection, std::uint32_t number,
+                    ContentFunction function) override;
+    void on_room(core::ConnectionId connection, std::uint32_t number,
+                 EventFunction function) override;
+    void on_gone(core::ConnectionId connection, std::uint32_t number,
+                 EventFunction function) override;
+    void pause(core::ConnectionId connection, std::uint32_t number, bool pauses) override;
     [[nodiscard]] std::optional<core::Address> peer(core::ConnectionId connection) override {
         return host_->peer(connection);
     }
@@ -119,6 +131,10 @@ class Service final : public Exchanges {
 
     void renew_date(std::uint64_t now_ms) noexcept;
 
+    // Runs what is to be done to an exchange that is waited for; true of it: the session goes on.
+    template <class Act>
+    void act(core::ConnectionId connection, std::uint32_t number, Act&& act);
+
     // No exception crosses the loop: a connection for which memory runs out is cut.
     template <class Run>
     core::Progress guard(Session& session, Run&& run) noexcept {
@@ -145,5 +161,19 @@ class Service final : public Exchanges {
     std::uint64_t date_until_ms_ = 0;
     std::uint64_t handlers_threw_ = 0;
 };
+
+template <class Function>
+bool Session::call(Service& service, Function&& function) noexcept {
+    bool returned = true;
+    in_handler_ = true;
+    try {
+        function();
+    } catch (...) {
+        service.on_handler_threw();
+        returned = false;
+    }
+    in_handler_ = false;
+    return returned;
+}
 
 }  // namespace enduring::http

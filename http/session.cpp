@@ -25,7 +25,7 @@ using core::Reason;
 // ---- what the loop calls -----------------------------------------------------------------------
 
 Progress Session::receive(Service& service, core::SendQueue& output, std::string_view bytes) {
-    if (state_ == State::answer || stalled_) {
+    if (state_ == State::answer || stalled_ || paused_) {
         keep(service, bytes);
         bound_input(service, output);
         return progress(service);
@@ -35,8 +35,15 @@ Progress Session::receive(Service& service, core::SendQueue& output, std::string
 
 Progress Session::resume(Service& service, core::SendQueue& output) {
     stalled_ = stalled_ && output.size_bytes() > 0;
+    if (full_) {
+        tell_room(service, output);
+    }
     if (state_ == State::answer || stalled_) {
-        return progress(service);
+        Progress result = progress(service);
+        // Each piece of an answer begins the handler's time anew.
+        result.new_message = wrote_;
+        wrote_ = false;
+        return result;
     }
     return run(service, output, {});
 }
@@ -51,15 +58,16 @@ Progress Session::time_out(Service& service, core::SendQueue& output) {
     if (state_ == State::head) {
         forget_request(source({}));
     }
-    refuse(service, output,
-           state_ == State::answer ? Status::service_unavailable : Status::request_timeout,
-           Reason::protocol_error);
+    refuse(
+        service, output,
+        state_ == State::answer || paused_ ? Status::service_unavailable : Status::request_timeout,
+        Reason::protocol_error);
     give_input_back(service);
     return progress(service);
 }
 
 Progress Session::break_off(Service& service) noexcept {
-    spoil_output();
+    spoil_output(Reason::overload);
     give_input_back(service);
     return progress(service);
 }
@@ -70,6 +78,12 @@ void Session::close(Service& service) {
 }
 
 bool Session::answer(Service& service, core::SendQueue& output, Response&& response) {
+    if (state_ == State::content) {
+        refuse_to_persist();  // nobody takes the rest of the content
+    }
+    if (input_ != nullptr && input_->pieces != nullptr) {
+        input_->pieces->done = true;
+    }
     write(service, output, std::move(response));
     return !in_handler_;
 }
@@ -85,6 +99,7 @@ Progress Session::run(Service& service, core::SendQueue& output, std::string_vie
     while (go_on) {
         switch (state_) {
             case State::head:
+                drop_pieces(service);
                 go_on = take_head(service, output, fresh);
                 break;
             case State::content:
@@ -99,7 +114,8 @@ Progress Session::run(Service& service, core::SendQueue& output, std::string_vie
     if (state_ != State::ended && !fresh.empty()) {
         keep(service, fresh);
     }
-    if (input_finished_ && !stalled_ && state_ != State::answer && state_ != State::ended) {
+    if (input_finished_ && !stalled_ && !paused_ && state_ != State::answer &&
+        state_ != State::ended) {
         // The last request is incomplete, or there is none.
         if (state_ == State::content || has_pending()) {
             if (state_ == State::head) {
@@ -115,8 +131,9 @@ Progress Session::run(Service& service, core::SendQueue& output, std::string_vie
     }
     bound_input(service, output);
     Progress result = progress(service);
-    result.new_message = new_message_;
+    result.new_message = new_message_ || wrote_;
     new_message_ = false;
+    wrote_ = false;
     return result;
 }
 
@@ -146,7 +163,7 @@ void Session::bound_input(Service& service, core::SendQueue& output) {
         return;
     }
     const Limits& limits = service.limits();
-    const bool waits = state_ == State::answer || stalled_;
+    const bool waits = state_ == State::answer || stalled_ || paused_ || begun_;
     // The last eighth is for what is small: else a few large contents that never end would keep
     // everybody from sending a request in two pieces.
     const std::uint64_t used_bytes = service.inputs().count(*input_);
@@ -158,6 +175,9 @@ void Session::bound_input(Service& service, core::SendQueue& output) {
     }
     if (waits) {
         // Answers that nobody reads are waiting, or one that is not known yet: none can be added.
+        if (begun_) {
+            spoil_output(Reason::overload);
+        }
         end(Reason::overload);
     } else {
         if (state_ == State::head) {
@@ -170,6 +190,7 @@ void Session::bound_input(Service& service, core::SendQueue& output) {
 
 void Session::give_input_back(Service& service) {
     if (input_ != nullptr) {
+        drop_pieces(service);
         service.inputs().give(std::exchange(input_, nullptr));
     }
 }
@@ -271,7 +292,7 @@ bool Session::parse_in_place(Service& service, core::SendQueue& output, std::str
     entry.framing = frame(entry.head, base);
     service.router().find(entry.head.method, entry.framing.path, entry.match);
     if (base != fresh.data() && entry.framing.content == Framing::Content::none &&
-        entry.framing.refusal == Status::ok) {
+        entry.framing.refusal == Status::ok && !entry.match.is_streamed()) {
         entry.size = outcome.size;
         begin_known(service, output, entry);
         fresh.remove_prefix(outcome.size);
@@ -322,7 +343,7 @@ void Session::begin_exchange(Service& service, core::SendQueue& output, const Re
     if (refuse_if_bad(service, output, framing)) {
         return;
     }
-    if (framing.content != Framing::Content::none) {
+    if (framing.content != Framing::Content::none || match.is_streamed()) {
         begin_content(service, output, received, framing, match, fresh);
         return;
     }
@@ -347,14 +368,17 @@ void Session::forget_request(std::string_view bytes) noexcept {
 void Session::end(Reason reason) noexcept {
     state_ = State::ended;
     stalled_ = false;
+    paused_ = false;
+    begun_ = false;
+    full_ = false;
     if (reason_ == Reason::none) {
         reason_ = reason;
     }
 }
 
-void Session::spoil_output() noexcept {
+void Session::spoil_output(Reason reason) noexcept {
     broken_ = true;
-    reason_ = Reason::overload;
+    reason_ = reason;
     end(reason_);
 }
 
@@ -367,11 +391,14 @@ Progress Session::progress(const Service& service) const noexcept {
             result.broken = broken_;
             return result;
         case State::answer:
-            result.need = Need::answer;
+            result.need = full_ ? Need::room : Need::answer;
             break;
         case State::content:
-            result.need = Need::content;
-            return result;
+            result.need = full_ ? Need::room : paused_ ? Need::answer : Need::content;
+            if (!paused_) {
+                return result;
+            }
+            break;
         case State::head:
             if (!stalled_) {
                 result.need = has_pending() ? Need::head : Need::request;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "core/host.hpp"
@@ -13,8 +14,11 @@
 #include "http/framing.hpp"
 #include "http/head_memory.hpp"
 #include "http/input_buffer.hpp"
+#include "http/limits.hpp"
+#include "http/pieces.hpp"
 #include "http/response.hpp"
 #include "http/router.hpp"
+#include "http/writer.hpp"
 
 namespace enduring::http {
 
@@ -37,16 +41,30 @@ class Session {
 
     /// The number-th request of this connection waits for its answer.
     [[nodiscard]] bool is_waiting(std::uint32_t number) const noexcept {
-        return state_ == State::answer && requests_ == number;
+        return (state_ == State::answer || (state_ == State::content && streamed_)) &&
+               requests_ == number;
     }
-    /// The answer to the request that waits. True: it came later, and resume() must be called.
+    // For the request that waits. After those that give true, resume() must be called.
+    /// The answer.
     bool answer(Service& service, core::SendQueue& output, Response&& response);
+    /// The head of an answer whose content comes in pieces, a piece, and its end.
+    bool begin(Service& service, core::SendQueue& output, Response&& head,
+               std::optional<std::uint64_t> size);
+    bool write_piece(Service& service, core::SendQueue& output, std::string_view bytes);
+    bool finish(Service& service, core::SendQueue& output, bool whole);
+    /// As much output waits as should.
+    [[nodiscard]] bool is_full() const noexcept { return full_; }
+    /// Who takes the content.
+    bool take_pieces(Service& service, core::SendQueue& output, ContentFunction function);
+    bool pause(bool pauses) noexcept;
+    /// What may be told to whoever makes or takes pieces.
+    Pieces& pieces(Service& service);
 
   private:
     enum class State : std::uint8_t {
         head,     // between requests, or in a head
         content,  // in a request's content
-        answer,   // the handler has not answered yet
+        answer,   // the handler has not answered yet, or not wholly
         ended,    // nothing is read any more
     };
 
@@ -62,6 +80,18 @@ class Session {
     bool take_content(Service& service, core::SendQueue& output, std::string_view& fresh);
     bool take_sized(Service& service, core::SendQueue& output, std::string_view& source);
     bool take_chunked(Service& service, core::SendQueue& output, std::string_view& source);
+    bool take_streamed(Service& service, core::SendQueue& output, std::string_view& source);
+    bool next_piece(Service& service, core::SendQueue& output, std::string_view& source,
+                    std::string_view& piece, bool& last);
+    void deliver(Service& service, core::SendQueue& output, std::string_view piece, bool last);
+    void begin_pieces(Service& service, const Framing& framing, bool awaits_continue);
+    void put_head(Service& service, core::SendQueue& output, Response&& head,
+                  std::optional<std::uint64_t> size);
+    void tell_room(Service& service, const core::SendQueue& output);
+    void drop_pieces(Service& service) noexcept;
+    // Calls what is the user's; false: it threw. Defined where Service is.
+    template <class Function>
+    bool call(Service& service, Function&& function) noexcept;
     void skip_empty_lines(std::string_view& fresh);
     bool parse_kept(Service& service, core::SendQueue& output, std::string_view& fresh);
     bool parse_in_place(Service& service, core::SendQueue& output, std::string_view& fresh);
@@ -73,16 +103,23 @@ class Session {
     void begin_content(Service& service, core::SendQueue& output, const Received& received,
                        const Framing& framing, const Router::Match& match, std::string_view& fresh);
     void finish_content(Service& service, core::SendQueue& output);
+    void forget_content();
     void dispatch(Service& service, core::SendQueue& output, const Request& request,
                   const Router::Match& match);
+    void call_handler(Service& service, const Request& request, const Router::Match& match);
     void answer_without_handler(Service& service, core::SendQueue& output, const Request& request,
                                 const Router::Match& match);
     bool refuse_if_bad(Service& service, core::SendQueue& output, const Framing& framing);
     void refuse(Service& service, core::SendQueue& output, Status status, core::Reason reason);
     void write(Service& service, core::SendQueue& output, Response&& response) noexcept;
     void put(Service& service, core::SendQueue& output, Response&& response);
+    /// Why the connection ends after this response; none: it does not.
+    [[nodiscard]] core::Reason ending_after(const Limits& limits,
+                                            bool server_closes) const noexcept;
+    void describe_connection(const Limits& limits, bool closes,
+                             WriteContext& context) const noexcept;
     void end(core::Reason reason) noexcept;
-    void spoil_output() noexcept;
+    void spoil_output(core::Reason reason) noexcept;
     /// The connection ends after this exchange, though the client would go on.
     void refuse_to_persist() noexcept {
         persistent_ = false;
@@ -112,6 +149,11 @@ class Session {
     bool old_version_ : 1 = false;                     // the request is HTTP/1.0
     bool is_chunked_ : 1 = false;                      // the content is
     bool buffered_ : 1 = false;                        // the content is kept
+    bool streamed_ : 1 = false;                        // the content is taken in pieces
+    bool paused_ : 1 = false;                          // ... but not now
+    bool begun_ : 1 = false;                           // the answer's head has been written
+    bool full_ : 1 = false;                            // ... and its content must wait
+    bool wrote_ : 1 = false;                           // ... and some since the last report
     bool in_handler_ : 1 = false;                      // the handler is running
     bool stalled_ : 1 = false;                         // the output is full
     bool input_finished_ : 1 = false;                  // the peer will send no more

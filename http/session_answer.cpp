@@ -19,14 +19,12 @@ void Session::dispatch(Service& service, core::SendQueue& output, const Request&
         answer_without_handler(service, output, request, match);
         return;
     }
-    in_handler_ = true;
-    try {
-        // If the handler throws, its responder is destroyed on the way and answers 500.
-        (*match.handler)(request, Responder(service, id_, requests_));
-    } catch (...) {
-        service.on_handler_threw();
-    }
-    in_handler_ = false;
+    call_handler(service, request, match);
+}
+
+void Session::call_handler(Service& service, const Request& request, const Router::Match& match) {
+    // If the handler throws, its responder is destroyed on the way and answers 500.
+    call(service, [&] { (*match.handler)(request, Responder(service, id_, requests_)); });
 }
 
 void Session::answer_without_handler(Service& service, core::SendQueue& output,
@@ -59,6 +57,10 @@ void Session::answer_without_handler(Service& service, core::SendQueue& output,
 
 // Answers what was not understood or came too late, and ends the connection's input.
 void Session::refuse(Service& service, core::SendQueue& output, Status status, Reason reason) {
+    if (begun_) {
+        spoil_output(reason);  // the client is told by the cut
+        return;
+    }
     persistent_ = false;
     reason_ = reason;
     write(service, output, error_response(status));
@@ -69,16 +71,13 @@ void Session::write(Service& service, core::SendQueue& output, Response&& respon
     try {
         put(service, output, std::move(response));
     } catch (const std::bad_alloc&) {
-        spoil_output();
+        spoil_output(Reason::overload);
     }
 }
 
 void Session::put(Service& service, core::SendQueue& output, Response&& response) {
     const Limits& limits = service.limits();
-    const bool last = limits.requests_max != 0 && requests_ >= limits.requests_max;
-    const bool retires = retire_reason_ != Reason::none;
-    const bool server_closes = response.closes();
-    const bool closes = !persistent_ || server_closes || retires || last;
+    const Reason ending = ending_after(limits, response.closes());
     if (takes_much_memory(response, head_only_) &&
         service.blocks().output_bytes() + response.content_size() > limits.buffered_bytes_max)
         [[unlikely]] {
@@ -88,6 +87,26 @@ void Session::put(Service& service, core::SendQueue& output, Response&& response
     WriteContext context;
     context.head_only = head_only_;
     context.preamble = service.preamble(response.status());
+    describe_connection(limits, ending != Reason::none, context);
+    write_response(output, service.blocks(), std::move(response), context);
+    ++answers_unsent_;
+    state_ = State::head;
+    if (ending != Reason::none) {
+        end(ending);
+    }
+}
+
+Reason Session::ending_after(const Limits& limits, bool server_closes) const noexcept {
+    const bool last = limits.requests_max != 0 && requests_ >= limits.requests_max;
+    return !persistent_                     ? Reason::client_close
+           : server_closes                  ? Reason::server_close
+           : retire_reason_ != Reason::none ? retire_reason_
+           : last                           ? Reason::keepalive_requests
+                                            : Reason::none;
+}
+
+void Session::describe_connection(const Limits& limits, bool closes,
+                                  WriteContext& context) const noexcept {
     if (closes) {
         context.connection = WriteContext::Connection::close;
     } else if (limits.keepalive_field) {
@@ -96,19 +115,6 @@ void Session::put(Service& service, core::SendQueue& output, Response&& response
         context.requests_left = limits.requests_max == 0 ? 0 : limits.requests_max - requests_;
     } else if (old_version_) {
         context.connection = WriteContext::Connection::keep_alive;
-    }
-    Reason reason = Reason::none;
-    if (closes) {
-        reason = !persistent_    ? Reason::client_close
-                 : server_closes ? Reason::server_close
-                 : retires       ? retire_reason_
-                                 : Reason::keepalive_requests;
-    }
-    write_response(output, service.blocks(), std::move(response), context);
-    ++answers_unsent_;
-    state_ = State::head;
-    if (closes) {
-        end(reason);
     }
 }
 

@@ -24,10 +24,11 @@ void Session::begin_content(Service& service, core::SendQueue& output, const Rec
                             const Framing& framing, const Router::Match& match,
                             std::string_view& fresh) {
     const Limits& limits = service.limits();
-    const bool sized = framing.content == Framing::Content::sized;
+    const bool sized = framing.content != Framing::Content::chunked;
     const std::string_view behind = source(fresh).substr(received.size);
     buffered_ = match.kind == Router::Match::Kind::found && match.mode == ContentMode::buffered;
-    if (buffered_ && sized && framing.content_bytes > limits.content_bytes_max) {
+    streamed_ = match.is_streamed();
+    if ((buffered_ || streamed_) && sized && framing.content_bytes > limits.content_bytes_max) {
         refuse(service, output, Status::content_too_large, Reason::protocol_error);
         return;
     }
@@ -38,14 +39,15 @@ void Session::begin_content(Service& service, core::SendQueue& output, const Rec
     };
     // A content that nobody wants and that is large, or whose client waits to be asked for it, is
     // not read: the answer says that the connection ends.
-    if (!buffered_ && ((sized && framing.content_bytes > limits.discard_bytes_max) ||
-                       (framing.expects_continue && behind.empty()))) {
+    if (!buffered_ && !streamed_ &&
+        ((sized && framing.content_bytes > limits.discard_bytes_max) ||
+         (framing.expects_continue && behind.empty()))) {
         refuse_to_persist();
         answer_now({});
         consume(fresh, received.size);
         return;
     }
-    if (sized && behind.size() >= framing.content_bytes) {
+    if (!streamed_ && sized && behind.size() >= framing.content_bytes) {
         const auto size = static_cast<std::size_t>(framing.content_bytes);
         answer_now(buffered_ ? behind.substr(0, size) : std::string_view());
         consume(fresh, received.size + size);
@@ -55,7 +57,8 @@ void Session::begin_content(Service& service, core::SendQueue& output, const Rec
         }
         return;
     }
-    if (framing.expects_continue && behind.empty()) {
+    const bool awaits_continue = framing.expects_continue && behind.empty();
+    if (awaits_continue && !streamed_) {
         write_continue(output, service.blocks());
     }
     // The head must outlive the buffer that it lies in.
@@ -78,16 +81,20 @@ void Session::begin_content(Service& service, core::SendQueue& output, const Rec
     }
     input_->chunked = ChunkedDecoder();
     state_ = State::content;
+    if (streamed_) {
+        begin_pieces(service, input_->framing, awaits_continue);
+    }
 }
 
 bool Session::take_content(Service& service, core::SendQueue& output, std::string_view& fresh) {
     std::string_view bytes = source(fresh);
-    if (bytes.empty()) {
+    if (bytes.empty() && !streamed_) {
         return false;
     }
     const std::size_t before = bytes.size();
-    const bool go_on =
-        is_chunked_ ? take_chunked(service, output, bytes) : take_sized(service, output, bytes);
+    const bool go_on = streamed_     ? take_streamed(service, output, bytes)
+                       : is_chunked_ ? take_chunked(service, output, bytes)
+                                     : take_sized(service, output, bytes);
     consume(fresh, before - bytes.size());
     if (go_on && state_ == State::content) {
         finish_content(service, output);
@@ -141,6 +148,10 @@ void Session::finish_content(Service& service, core::SendQueue& output) {
     const Request request(input_->head, input_->head_bytes.data(), input_->framing, input_->content,
                           input_->match.used_parameters(), &service, id_);
     dispatch(service, output, request, input_->match);
+    forget_content();
+}
+
+void Session::forget_content() {
     input_->head.clear();
     input_->parser.start();
     input_->content.clear();

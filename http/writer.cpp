@@ -1,6 +1,7 @@
 #include "http/writer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <memory>
 #include <string>
@@ -18,7 +19,9 @@ constexpr std::string_view timeout_name = "timeout=";
 constexpr std::string_view max_name = "max=";
 constexpr std::string_view type_name = "Content-Type: ";
 constexpr std::string_view length_name = "Content-Length: ";
+constexpr std::string_view chunked_field = "Transfer-Encoding: chunked\r\n";
 constexpr std::size_t length_digits_max = 20;
+static_assert(chunked_field.size() <= length_name.size() + length_digits_max);
 
 // A string that was given to us is copied up to this size: a copy is cheaper than an owner.
 constexpr std::size_t copied_bytes_max = 16 * 1024;
@@ -110,7 +113,11 @@ char* write_head(char* at, const Response& response, const WriteContext& context
         cursor.put_value(field.value);
         cursor.put("\r\n");
     }
-    if (!forbids_content(response.status())) {
+    if (forbids_content(response.status()) || context.without_length) {
+        // Its end is known without a field.
+    } else if (context.chunked) {
+        cursor.put(chunked_field);
+    } else {
         cursor.put(length_name);
         cursor.put_number(response.content_size());
         cursor.put("\r\n");
@@ -193,6 +200,24 @@ void write_response(core::SendQueue& output, core::BlockPool& blocks, Response&&
     } else if (auto* file = std::get_if<core::FilePiece>(&content)) {
         output.append(std::move(*file), blocks);
     }
+}
+
+void write_chunk(core::SendQueue& output, core::BlockPool& blocks, std::string_view bytes) {
+    if (bytes.empty()) {
+        return;
+    }
+    std::array<char, 2 * sizeof(std::size_t) + 2> line;
+    char* const end =
+        std::to_chars(line.data(), line.data() + line.size() - 2, bytes.size(), 16).ptr;
+    end[0] = '\r';
+    end[1] = '\n';
+    output.append(std::string_view(line.data(), end + 2), blocks);
+    output.append(bytes, blocks);
+    output.append("\r\n", blocks);
+}
+
+void write_last_chunk(core::SendQueue& output, core::BlockPool& blocks) {
+    output.append("0\r\n\r\n", blocks);
 }
 
 void write_continue(core::SendQueue& output, core::BlockPool& blocks) {

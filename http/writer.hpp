@@ -22,6 +22,8 @@ struct WriteContext {
     std::uint32_t keepalive_timeout_s = 0;  ///< with keep_alive, 0: unsaid
     std::uint32_t requests_left = 0;        ///< with keep_alive, 0: unsaid
     bool head_only = false;                 ///< the request was HEAD
+    bool chunked = false;                   ///< in place of a length: the content will be chunked
+    bool without_length = false;            ///< the content will end with the connection
     std::string_view preamble{};            ///< status line, Server and Date
 };
 
@@ -34,6 +36,11 @@ struct WriteContext {
 /// The head and the content, in one run of bytes where they are small.
 void write_response(core::SendQueue& output, core::BlockPool& blocks, Response&& response,
                     const WriteContext& context);
+
+/// One chunk: RFC 9112 §7.1. Nothing for no bytes, which would be the last chunk.
+void write_chunk(core::SendQueue& output, core::BlockPool& blocks, std::string_view bytes);
+/// The end of a chunked content, without trailers.
+void write_last_chunk(core::SendQueue& output, core::BlockPool& blocks);
 
 /// "HTTP/1.1 100 Continue" with no fields.
 void write_continue(core::SendQueue& output, core::BlockPool& blocks);

@@ -17,6 +17,22 @@ class IdleExchanges : public Exchanges {
                                   std::uint32_t /*number*/) const noexcept override {
         return false;
     }
+    void begin(core::ConnectionId /*connection*/, std::uint32_t /*number*/, Response&& /*head*/,
+               std::optional<std::uint64_t> /*size*/) override {}
+    bool write(core::ConnectionId /*connection*/, std::uint32_t /*number*/,
+               std::string_view /*bytes*/) override {
+        return true;
+    }
+    void finish(core::ConnectionId /*connection*/, std::uint32_t /*number*/,
+                bool /*whole*/) override {}
+    void on_content(core::ConnectionId /*connection*/, std::uint32_t /*number*/,
+                    ContentFunction /*function*/) override {}
+    void on_room(core::ConnectionId /*connection*/, std::uint32_t /*number*/,
+                 EventFunction /*function*/) override {}
+    void on_gone(core::ConnectionId /*connection*/, std::uint32_t /*number*/,
+                 EventFunction /*function*/) override {}
+    void pause(core::ConnectionId /*connection*/, std::uint32_t /*number*/,
+               bool /*pauses*/) override {}
     [[nodiscard]] std::optional<core::Address> peer(core::ConnectionId /*connection*/) override {
         return std::nullopt;
     }

@@ -1,0 +1,50 @@
+// A response whose content is made in pieces. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "core/host.hpp"
+#include "http/pieces.hpp"
+
+namespace enduring::http {
+
+class Exchanges;
+
+/// Made by Responder::begin(). If the connection has gone meanwhile, nothing happens. One that is
+/// destroyed unfinished cuts the connection, so that the client can tell that the response is not
+/// whole. For the worker's thread, and not after its server has gone.
+class ResponseStream {
+  public:
+    ResponseStream(Exchanges& exchanges, core::ConnectionId connection,
+                   std::uint32_t number) noexcept
+        : exchanges_(&exchanges), connection_(connection), number_(number) {}
+    ResponseStream(ResponseStream&& other) noexcept
+        : exchanges_(std::exchange(other.exchanges_, nullptr)),
+          connection_(other.connection_),
+          number_(other.number_) {}
+    ResponseStream& operator=(ResponseStream&& other) noexcept;
+    ~ResponseStream();
+
+    /// Copies the bytes to the output. False: as much waits to be sent as should (Limits::
+    /// output_bytes_max); go on when on_room() says so. More bytes than were announced are a bug of
+    /// the handler, and cut the connection.
+    bool write(std::string_view bytes);
+    /// Called each time that there is room again after write() gave false.
+    void on_room(EventFunction function);
+    /// Called if the connection ends before finish(); not after it.
+    void on_gone(EventFunction function);
+    /// The content is complete. If less was written than was announced, the connection is cut.
+    void finish();
+
+    /// The client still waits for more.
+    [[nodiscard]] bool alive() const noexcept;
+
+  private:
+    Exchanges* exchanges_;
+    core::ConnectionId connection_;
+    std::uint32_t number_;
+};
+
+}  // namespace enduring::http
