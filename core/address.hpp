@@ -1,10 +1,7 @@
-// The addresses that a server listens on, as a user writes them, and those of its peers.
+// The addresses that a server listens on, as a user writes them, and those of its peers. Pure.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,9 +29,5 @@ struct Address {
 
 /// Reads what a user wrote. The error says what is allowed.
 [[nodiscard]] Result<Address> parse_address(std::string_view text);
-
-/// What a peer's socket address says; an IPv4 address that is mapped into IPv6 as IPv4. Of a local
-/// socket, whose peers mostly have none, the path. Nothing for other families.
-[[nodiscard]] std::optional<Address> address_of(const sockaddr_storage& address);
 
 }  // namespace enduring::core

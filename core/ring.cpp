@@ -11,6 +11,7 @@
 #include <fstream>
 #include <vector>
 
+#include "core/peer_address.hpp"
 #include "core/peer_counts.hpp"
 #include "core/sqe.hpp"
 

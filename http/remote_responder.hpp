@@ -1,4 +1,4 @@
-// The right and duty to answer one request from another thread.
+// The right and duty to answer one request from another thread. Pure.
 #pragma once
 
 #include <cstdint>

@@ -50,6 +50,7 @@ void Responder::on_gone(EventFunction function) {
 
 RemoteResponder Responder::remote() && {
     ENDURING_CHECK(exchanges_ != nullptr, "a request was answered already");
+    ENDURING_CHECK(exchanges_->mailbox() != nullptr, "nothing takes answers from other threads");
     Exchanges& exchanges = *std::exchange(exchanges_, nullptr);
     return {exchanges.mailbox(), exchanges, connection_, number_};
 }

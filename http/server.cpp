@@ -17,6 +17,7 @@
 #include "core/worker.hpp"
 #include "http/admin.hpp"
 #include "http/service.hpp"
+#include "http/thread_mailbox.hpp"
 
 namespace enduring::http {
 
@@ -195,12 +196,13 @@ core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Rout
         loop_options.drain_timeout_ms = options.drain_timeout_ms;
         loop_options.neighbours = {i, parts.balance.get(), *connections, rings};
         parts.workers[i]->prepare(
-            std::make_unique<Service>(
-                parts.router, parts.options.http, wall_clock_ms,
-                [messenger = parts.messenger.get(), ring = parts.workers[i]->ring_descriptor()] {
-                    return messenger->post(ring, core::Token{core::Operation::command, 0, 0},
-                                           static_cast<std::int32_t>(core::Command::run));
-                }),
+            std::make_unique<Service>(parts.router, parts.options.http, wall_clock_ms,
+                                      std::make_shared<ThreadMailbox>(
+                                          [messenger = parts.messenger.get(), ring = rings[i]] {
+                                              return messenger->post(
+                                                  ring, core::Token{core::Operation::command, 0, 0},
+                                                  static_cast<std::int32_t>(core::Command::run));
+                                          })),
             std::move(loop_options));
     }
     return server;

@@ -26,11 +26,11 @@ Response error_response(Status status) {
 }
 
 Service::Service(const Router& router, const Limits& limits, WallClock wall_clock,
-                 Mailbox::Wake wake)
+                 std::shared_ptr<Mailbox> mailbox)
     : router_(router),
       limits_(limits),
       wall_clock_(wall_clock),
-      mailbox_(std::make_shared<Mailbox>(std::move(wake))),
+      mailbox_(std::move(mailbox)),
       heads_(limits.head.fields_max) {}
 
 template <class Act>

@@ -34,9 +34,10 @@ class Service final : public Exchanges {
     /// Wall-clock time in milliseconds since 1970.
     using WallClock = std::int64_t (*)();
 
-    /// The router must outlive the service and not change. wake: see Mailbox.
+    /// The router must outlive the service and not change. mailbox: null where there are no other
+    /// threads.
     Service(const Router& router, const Limits& limits, WallClock wall_clock,
-            Mailbox::Wake wake = {});
+            std::shared_ptr<Mailbox> mailbox = nullptr);
     ~Service() { end(); }
     Service(const Service&) = delete;
     Service& operator=(const Service&) = delete;
@@ -48,14 +49,16 @@ class Service final : public Exchanges {
             renew_date(now_ms);
         }
         handlers_threw_ += timers_.run(now_ms);
-        if (mailbox_->has_mail()) [[unlikely]] {
+        if (mailbox_ != nullptr && mailbox_->has_mail()) [[unlikely]] {
             run_posted();
         }
     }
     [[nodiscard]] std::uint64_t next_ms() const noexcept { return timers_.next_ms(); }
     void run_posted() { handlers_threw_ += mailbox_->run(); }
     void end() noexcept {
-        mailbox_->close();
+        if (mailbox_ != nullptr) {
+            mailbox_->close();
+        }
         timers_.clear();
     }
     void open(Session& session, core::ConnectionId id) { session.open(id); }

@@ -1,11 +1,7 @@
 #include "core/address.hpp"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/un.h>
 
-#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -100,41 +96,6 @@ TEST(Address, SaysWhatIsAllowedOfWhatItCannotRead) {
         EXPECT_EQ(address.error().remedy,
                   "write PORT, HOST:PORT, [IPV6]:PORT or unix:PATH, with a port from 0 to 65535");
     }
-}
-
-sockaddr_storage name_of(int family, std::string_view text, std::uint16_t port) {
-    sockaddr_storage storage{};
-    if (family == AF_INET) {
-        sockaddr_in name{};
-        name.sin_family = AF_INET;
-        name.sin_port = htons(port);
-        EXPECT_EQ(::inet_pton(AF_INET, std::string(text).c_str(), &name.sin_addr), 1);
-        std::memcpy(&storage, &name, sizeof name);
-    } else {
-        sockaddr_in6 name{};
-        name.sin6_family = AF_INET6;
-        name.sin6_port = htons(port);
-        EXPECT_EQ(::inet_pton(AF_INET6, std::string(text).c_str(), &name.sin6_addr), 1);
-        std::memcpy(&storage, &name, sizeof name);
-    }
-    return storage;
-}
-
-TEST(Address, SaysWhereAPeerIs) {
-    EXPECT_EQ(address_of(name_of(AF_INET, "192.0.2.7", 1234)), host("192.0.2.7", 1234));
-    EXPECT_EQ(address_of(name_of(AF_INET6, "2001:db8::7", 1)), host("2001:db8::7", 1));
-    EXPECT_EQ(address_of(name_of(AF_INET6, "::ffff:192.0.2.7", 65535)), host("192.0.2.7", 65535))
-        << "a socket of both families has IPv4 peers, too";
-    sockaddr_un local{};
-    local.sun_family = AF_UNIX;
-    sockaddr_storage storage{};
-    std::memcpy(&storage, &local, sizeof local);
-    EXPECT_EQ(address_of(storage), unix_path(""));
-    std::string_view("/run/x").copy(local.sun_path, sizeof local.sun_path);
-    std::memcpy(&storage, &local, sizeof local);
-    EXPECT_EQ(address_of(storage), unix_path("/run/x"));
-    storage.ss_family = AF_NETLINK;
-    EXPECT_EQ(address_of(storage), std::nullopt);
 }
 
 }  // namespace

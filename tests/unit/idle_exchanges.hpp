@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "http/responder.hpp"
+#include "http/thread_mailbox.hpp"
 
 namespace enduring::http {
 
@@ -43,7 +44,7 @@ class IdleExchanges : public Exchanges {
 
   private:
     Timers timers_;
-    std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>(Mailbox::Wake());
+    std::shared_ptr<Mailbox> mailbox_ = std::make_shared<ThreadMailbox>(ThreadMailbox::Wake());
 };
 
 }  // namespace enduring::http

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "parsed_request.hpp"
 #include "idle_exchanges.hpp"
+#include "parsed_request.hpp"
 
 namespace enduring::http {
 namespace {

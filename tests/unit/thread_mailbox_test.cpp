@@ -1,4 +1,4 @@
-#include "http/mailbox.hpp"
+#include "http/thread_mailbox.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,9 +11,9 @@
 namespace enduring::http {
 namespace {
 
-TEST(Mailbox, CallsWhatWasLeftInOrderAndWakesOnce) {
+TEST(ThreadMailbox, CallsWhatWasLeftInOrderAndWakesOnce) {
     int woken = 0;
-    Mailbox mailbox([&] { return ++woken > 0; });
+    ThreadMailbox mailbox([&] { return ++woken > 0; });
     std::vector<int> called;
     for (int i = 0; i < 3; ++i) {
         EXPECT_TRUE(mailbox.post([&called, i] { called.push_back(i); }));
@@ -28,9 +28,9 @@ TEST(Mailbox, CallsWhatWasLeftInOrderAndWakesOnce) {
     mailbox.run();
 }
 
-TEST(Mailbox, AWorkerThatCouldNotBeToldIsToldAgain) {
+TEST(ThreadMailbox, AWorkerThatCouldNotBeToldIsToldAgain) {
     int woken = 0;
-    Mailbox mailbox([&] { return ++woken > 1; });
+    ThreadMailbox mailbox([&] { return ++woken > 1; });
     int called = 0;
     EXPECT_TRUE(mailbox.post([&] { ++called; }));
     EXPECT_TRUE(mailbox.has_mail()) << "and a turn finds it anyway";
@@ -41,8 +41,8 @@ TEST(Mailbox, AWorkerThatCouldNotBeToldIsToldAgain) {
     EXPECT_EQ(called, 3);
 }
 
-TEST(Mailbox, WhatIsLeftMeanwhileWaitsForTheNextTurn) {
-    Mailbox mailbox({});
+TEST(ThreadMailbox, WhatIsLeftMeanwhileWaitsForTheNextTurn) {
+    ThreadMailbox mailbox({});
     int called = 0;
     mailbox.post([&] {
         ++called;
@@ -55,8 +55,8 @@ TEST(Mailbox, WhatIsLeftMeanwhileWaitsForTheNextTurn) {
     EXPECT_EQ(called, 2);
 }
 
-TEST(Mailbox, AnExceptionEndsWithItsFunction) {
-    Mailbox mailbox({});
+TEST(ThreadMailbox, AnExceptionEndsWithItsFunction) {
+    ThreadMailbox mailbox({});
     int called = 0;
     mailbox.post([] { throw std::runtime_error("no"); });
     mailbox.post([&] { ++called; });
@@ -64,9 +64,9 @@ TEST(Mailbox, AnExceptionEndsWithItsFunction) {
     EXPECT_EQ(called, 1);
 }
 
-TEST(Mailbox, AClosedOneTakesNothingAndKeepsNothing) {
+TEST(ThreadMailbox, AClosedOneTakesNothingAndKeepsNothing) {
     int woken = 0;
-    Mailbox mailbox([&] { return ++woken > 0; });
+    ThreadMailbox mailbox([&] { return ++woken > 0; });
     auto held = std::make_shared<int>(0);
     mailbox.post([held] { ++*held; });
     mailbox.close();
@@ -78,11 +78,11 @@ TEST(Mailbox, AClosedOneTakesNothingAndKeepsNothing) {
     EXPECT_EQ(*held, 0);
 }
 
-TEST(Mailbox, ThreadsMayPostWhileTheWorkerRunsAndCloses) {
+TEST(ThreadMailbox, ThreadsMayPostWhileTheWorkerRunsAndCloses) {
     constexpr int threads = 4;
     constexpr int posts = 5'000;
     std::atomic<int> woken = 0;
-    Mailbox mailbox([&] { return ++woken > 0; });
+    ThreadMailbox mailbox([&] { return ++woken > 0; });
     int called = 0;
     std::atomic<int> taken = 0;
     {
