@@ -20,6 +20,7 @@ RUN scripts/setup --run && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*
 # of getaddrinfo; names from /etc/hosts and from name servers are found all the same.
 FROM packages AS build
 COPY CMakeLists.txt CMakePresets.json ./
+COPY cmake cmake
 COPY core core
 COPY http http
 COPY apps apps

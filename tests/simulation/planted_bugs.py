@@ -123,7 +123,8 @@ def misplaced():
 
 
 def copy_sources(target):
-    for name in ("CMakeLists.txt", "CMakePresets.json", "core", "http", "apps", "tests"):
+    for name in ("CMakeLists.txt", "CMakePresets.json", "cmake", "core", "http", "apps",
+                 "tests"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, target / name)
