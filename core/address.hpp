@@ -7,6 +7,9 @@
 
 #include "core/result.hpp"
 
+// -std=gnu++23 defines it as 1, beside __unix__.
+#undef unix
+
 namespace enduring::core {
 
 /// Where to listen. Written as PORT, HOST:PORT, [IPV6]:PORT or unix:PATH.
