@@ -26,7 +26,7 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 
 std::string Address::text() const {
     switch (kind) {
-        case Kind::unix:
+        case Kind::local:
             return "unix:" + path;
         case Kind::any:
             return "*:" + std::to_string(port);
@@ -47,7 +47,7 @@ Result<Address> parse_address(std::string_view text) {
         if (path.empty() || path.size() > path_bytes_max || path.contains('\0')) {
             return bad("the path must have 1 to 107 bytes");
         }
-        return Address{.kind = Address::Kind::unix, .path = std::string(path)};
+        return Address{.kind = Address::Kind::local, .path = std::string(path)};
     }
     const std::size_t colon = text.rfind(':');
     if (colon == std::string_view::npos) {

@@ -7,22 +7,19 @@
 
 #include "core/result.hpp"
 
-// -std=gnu++23 defines it as 1, beside __unix__.
-#undef unix
-
 namespace enduring::core {
 
 /// Where to listen. Written as PORT, HOST:PORT, [IPV6]:PORT or unix:PATH.
 struct Address {
     enum class Kind : std::uint8_t {
-        any,   ///< every address of the machine: IPv6 and IPv4 where there is IPv6
-        host,  ///< a name or a numeric address
-        unix,  ///< a path of the file system
+        any,    ///< every address of the machine: IPv6 and IPv4 where there is IPv6
+        host,   ///< a name or a numeric address
+        local,  ///< a path of the file system: unix(7)
     };
     Kind kind = Kind::any;
     std::string host{};      ///< for Kind::host, without brackets
     std::uint16_t port = 0;  ///< 0: one that is free
-    std::string path{};      ///< for Kind::unix
+    std::string path{};      ///< for Kind::local
 
     /// As a user would write it.
     [[nodiscard]] std::string text() const;

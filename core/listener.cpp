@@ -50,7 +50,7 @@ std::unexpected<Error> explain(const Address& address, int error) {
         fmt::format("cannot listen on {}: {}", address.text(), std::strerror(error));
     switch (error) {
         case EADDRINUSE:
-            return fail(what, address.kind == Address::Kind::unix
+            return fail(what, address.kind == Address::Kind::local
                                   ? "another server is listening there"
                                   : fmt::format("another program has this port (ss -ltnp 'sport = "
                                                 ":{}' shows which); stop it or choose another "
@@ -58,7 +58,7 @@ std::unexpected<Error> explain(const Address& address, int error) {
                                                 address.port));
         case EACCES:
         case EPERM:
-            if (address.kind == Address::Kind::unix) {
+            if (address.kind == Address::Kind::local) {
                 return fail(what, "this user may not write to the directory of the path");
             }
             return fail(what,
@@ -77,7 +77,7 @@ std::unexpected<Error> explain(const Address& address, int error) {
 // All that a name stands for: "localhost" is often 127.0.0.1 and ::1.
 Result<std::vector<SocketAddress>> resolve(const Address& address) {
     SocketAddress result;
-    if (address.kind == Address::Kind::unix) {
+    if (address.kind == Address::Kind::local) {
         sockaddr_un name{};
         name.sun_family = AF_UNIX;
         address.path.copy(name.sun_path, sizeof name.sun_path - 1);
@@ -206,7 +206,7 @@ Result<Listener> Listener::open(const Address& address, unsigned sockets, int ba
     if (!names) {
         return std::unexpected(names.error());
     }
-    const bool tcp = address.kind != Address::Kind::unix;
+    const bool tcp = address.kind != Address::Kind::local;
     if (!tcp) {
         remove_stale(names->front(), address);
         sockets = 1;
@@ -230,7 +230,7 @@ Result<Listener> Listener::open(const Address& address, unsigned sockets, int ba
 
 // A socket for each worker on that address; gives 0 or an errno.
 int Listener::open_one(SocketAddress& name, int backlog) {
-    const bool tcp = address_.kind != Address::Kind::unix;
+    const bool tcp = address_.kind != Address::Kind::local;
     if (tcp && address_.port != 0) {
         set_port(name, address_.port);
         // SO_REUSEPORT would let us share the port with another server of the same user, and half
@@ -270,7 +270,7 @@ Listener::~Listener() {
             ::close(descriptor);
         }
     }
-    if (address_.kind == Address::Kind::unix && bound_) {
+    if (address_.kind == Address::Kind::local && bound_) {
         ::unlink(address_.path.c_str());
     }
 }

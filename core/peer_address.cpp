@@ -38,7 +38,7 @@ std::optional<Address> address_of(const sockaddr_storage& address) {
             sockaddr_un name;
             std::memcpy(&name, &address, sizeof name);
             const std::string_view path(name.sun_path, sizeof name.sun_path);
-            return Address{.kind = Address::Kind::unix,
+            return Address{.kind = Address::Kind::local,
                            .path = std::string(path.substr(0, path.find('\0')))};
         }
         default:

@@ -126,8 +126,9 @@ void add_flag(CLI::App& app, const std::string& flag, bool& target, const std::s
 
 }  // namespace
 
-CommandLine::CommandLine(std::string_view program, std::string_view description)
-    : app_(std::make_unique<CLI::App>(std::string(description), std::string(program))) {
+CommandLine::CommandLine(std::string_view program, std::string_view description, Options defaults)
+    : app_(std::make_unique<CLI::App>(std::string(description), std::string(program))),
+      options_(std::move(defaults)) {
     app_->get_formatter()->column_width(36);
     app_->set_version_flag("--version", fmt::format("{} {}", program, ENDURING_VERSION),
                            "Print the version and exit");

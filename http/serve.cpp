@@ -27,7 +27,7 @@ int report_failure(const core::Error& error) {
 
 std::string url_of(const core::Address& address) {
     switch (address.kind) {
-        case core::Address::Kind::unix:
+        case core::Address::Kind::local:
             return address.text();
         case core::Address::Kind::any:
             return fmt::format("http://127.0.0.1:{}/ (and every other address of this machine)",

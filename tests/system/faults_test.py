@@ -54,11 +54,6 @@ class TracedServer(Server):
 STRACE = shutil.which("strace") or ""
 
 
-def is_instrumented() -> bool:
-    octets = (BIN / "enduring").read_bytes()
-    return b"__asan_init" in octets or b"__tsan_init" in octets
-
-
 def calls_of(trace: Path) -> collections.Counter[str]:
     """How often the busiest thread made each call, since failures are counted for each thread."""
     counts: dict[str, collections.Counter[str]] = {}
@@ -70,7 +65,7 @@ def calls_of(trace: Path) -> collections.Counter[str]:
 
 class Faults(SystemTest):
     def setUp(self) -> None:
-        if is_instrumented():
+        if harness.is_instrumented("enduring"):
             self.skipTest("a sanitizer makes system calls of its own")
         self.assertTrue(STRACE, "strace is needed")
         self.directory = self.make_directory()

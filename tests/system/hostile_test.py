@@ -12,7 +12,16 @@ from pathlib import Path
 import harness
 from bystander import Bystander, Slower
 from crowd import Attacker, crowd, drive
-from harness import BIN, Client, Server, SystemTest, get, milliseconds, post, scaled
+from harness import (
+    Client,
+    Server,
+    SystemTest,
+    get,
+    is_instrumented,
+    milliseconds,
+    post,
+    scaled,
+)
 
 SHORT = scaled(0.4)  # seconds of the limit that ends the attack
 FAR = 60.0  # ... of all others
@@ -28,13 +37,6 @@ OUTPUT_MEMORY = 80 * 1024
 
 CHUNKED = get("/", "Transfer-Encoding: chunked", method="POST")
 BEGUN = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
-
-
-def is_instrumented(program: str) -> bool:
-    """Whether a sanitizer watches it, whose memory is not the server's, and under which a few
-    clients are enough to keep the processor busy."""
-    octets = (BIN / program).read_bytes()
-    return b"__asan_init" in octets or b"__tsan_init" in octets
 
 
 def endless(piece: bytes, *before: bytes) -> Callable[[], Iterator[bytes]]:

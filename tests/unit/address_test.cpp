@@ -15,7 +15,7 @@ Address host(std::string name, std::uint16_t port) {
     return {.kind = Address::Kind::host, .host = std::move(name), .port = port};
 }
 Address unix_path(std::string path) {
-    return {.kind = Address::Kind::unix, .path = std::move(path)};
+    return {.kind = Address::Kind::local, .path = std::move(path)};
 }
 
 struct Row {

@@ -52,7 +52,7 @@ class Descriptor {
 Address loopback(std::uint16_t port) {
     return {.kind = Address::Kind::host, .host = "127.0.0.1", .port = port};
 }
-Address unix_at(const std::string& path) { return {.kind = Address::Kind::unix, .path = path}; }
+Address unix_at(const std::string& path) { return {.kind = Address::Kind::local, .path = path}; }
 
 /// Where a connect() or bind() goes.
 class Target {

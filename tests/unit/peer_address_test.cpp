@@ -43,10 +43,10 @@ TEST(PeerAddress, SaysWhereAPeerIs) {
     local.sun_family = AF_UNIX;
     sockaddr_storage storage{};
     std::memcpy(&storage, &local, sizeof local);
-    EXPECT_EQ(address_of(storage), (Address{.kind = Address::Kind::unix}));
+    EXPECT_EQ(address_of(storage), (Address{.kind = Address::Kind::local}));
     std::string_view("/run/x").copy(local.sun_path, sizeof local.sun_path);
     std::memcpy(&storage, &local, sizeof local);
-    EXPECT_EQ(address_of(storage), (Address{.kind = Address::Kind::unix, .path = "/run/x"}));
+    EXPECT_EQ(address_of(storage), (Address{.kind = Address::Kind::local, .path = "/run/x"}));
     storage.ss_family = AF_NETLINK;
     EXPECT_EQ(address_of(storage), std::nullopt);
 }
