@@ -164,8 +164,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
         if (worked_until_ms > last_ms + work_ms_max) [[unlikely]] {
             options_.times.absent_ms += worked_until_ms - last_ms;
         }
-        if (wait.value_or(0) > 0 && now_ms_ > begin_ms + *wait + CatchUp::late_ms_min)
-            [[unlikely]] {
+        const std::uint64_t asked_ms = wait.value_or(0);
+        if (asked_ms > 0 && now_ms_ > begin_ms + asked_ms + CatchUp::late_ms_min) [[unlikely]] {
             options_.times.absent_ms += now_ms_ - begin_ms;
         }
     }

@@ -18,7 +18,8 @@ namespace enduring::http {
 /// What a program of this library takes on its command line.
 class CommandLine {
   public:
-    /// description: what the program does, a sentence. defaults: what flags that are not given mean.
+    /// description: what the program does, a sentence. defaults: what flags that are not given
+    /// mean.
     CommandLine(std::string_view program, std::string_view description, Options defaults = {});
     ~CommandLine();
     CommandLine(const CommandLine&) = delete;

@@ -33,8 +33,8 @@ OwnedResponse::OwnedResponse(Response&& response) : response_(response.status())
             response_.content_size(response.content_size());
         }
     } else {
-        std::visit([this](auto&& content) { response_.content(std::move(content)); },
-                   std::move(response.take_content()));
+        std::visit([this](auto& content) { response_.content(std::move(content)); },
+                   response.take_content());
     }
     if (response.closes()) {
         response_.close();

@@ -39,11 +39,7 @@ Progress Session::resume(Service& service, core::SendQueue& output) {
         tell_room(service, output);
     }
     if (state_ == State::answer || stalled_) {
-        Progress result = progress(service);
-        // Each piece of an answer begins the handler's time anew.
-        result.new_message = wrote_;
-        wrote_ = false;
-        return result;
+        return report(service);
     }
     return run(service, output, {});
 }
@@ -130,10 +126,15 @@ Progress Session::run(Service& service, core::SendQueue& output, std::string_vie
         give_input_back(service);
     }
     bound_input(service, output);
+    return report(service);
+}
+
+// Each piece that was taken or made begins the handler's time anew.
+Progress Session::report(const Service& service) noexcept {
     Progress result = progress(service);
-    result.new_message = new_message_ || wrote_;
+    result.new_message = new_message_ || (moved_ && result.need == Need::answer);
     new_message_ = false;
-    wrote_ = false;
+    moved_ = false;
     return result;
 }
 

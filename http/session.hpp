@@ -136,6 +136,7 @@ class Session {
     void bound_input(Service& service, core::SendQueue& output);
     void give_input_back(Service& service);
     [[nodiscard]] core::Progress progress(const Service& service) const noexcept;
+    [[nodiscard]] core::Progress report(const Service& service) noexcept;
 
     std::unique_ptr<InputBuffer> input_;
     core::ConnectionId id_;
@@ -153,7 +154,7 @@ class Session {
     bool paused_ : 1 = false;                          // ... but not now
     bool begun_ : 1 = false;                           // the answer's head has been written
     bool full_ : 1 = false;                            // ... and its content must wait
-    bool wrote_ : 1 = false;                           // ... and some since the last report
+    bool moved_ : 1 = false;                           // a piece came or went since the last report
     bool in_handler_ : 1 = false;                      // the handler is running
     bool stalled_ : 1 = false;                         // the output is full
     bool input_finished_ : 1 = false;                  // the peer will send no more

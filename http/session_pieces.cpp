@@ -126,6 +126,7 @@ bool Session::next_piece(Service& service, core::SendQueue& output, std::string_
 
 void Session::deliver(Service& service, core::SendQueue& output, std::string_view piece,
                       bool last) {
+    moved_ = true;
     const bool returned = call(service, [&] { input_->pieces->on_content(piece, last); });
     if (!returned && (state_ == State::content || state_ == State::answer)) {
         refuse(service, output, Status::internal_server_error, Reason::server_close);
@@ -165,7 +166,7 @@ void Session::put_head(Service& service, core::SendQueue& output, Response&& hea
     head.content_size(size.value_or(0));
     write_response(output, service.blocks(), std::move(head), context);
     begun_ = true;
-    wrote_ = true;
+    moved_ = true;
 }
 
 bool Session::write_piece(Service& service, core::SendQueue& output, std::string_view bytes) {
@@ -199,7 +200,7 @@ bool Session::write_piece(Service& service, core::SendQueue& output, std::string
         spoil_output(Reason::overload);
         return !in_handler_;
     }
-    wrote_ = true;
+    moved_ = true;
     full_ = output.size_bytes() >= service.limits().output_bytes_max;
     return !in_handler_;
 }
@@ -211,7 +212,8 @@ bool Session::finish(Service& service, core::SendQueue& output, bool whole) {
     Pieces& made = *input_->pieces;
     made.done = true;
     const Reason reason = made.reason;
-    if (!whole || made.response_bytes_left > 0) {
+    const bool lacks_some = made.mode == Pieces::Mode::sized && made.response_bytes_left > 0;
+    if (!whole || lacks_some) {
         spoil_output(Reason::content_failed);
         return !in_handler_;
     }

@@ -3,32 +3,20 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <vector>
 
 #include "core/result.hpp"
 
 namespace arena {
 
-struct Item {
-    std::int64_t id = 0;
-    std::string name;
-    std::string category;
-    double price = 0;
-    std::int64_t quantity = 0;
-    bool active = false;
-    std::vector<std::string> tags;
-    double rating_score = 0;
-    std::int64_t rating_count = 0;
-    bool whole_price = false;  ///< the price, and what is made of it, is written without a fraction
-};
+/// Reads a file with an array of objects, which keep the order of their members. The error says
+/// which one lacks what.
+enduring::core::Result<nlohmann::ordered_json> read_items(const std::string& path);
 
-using Items = std::vector<Item>;
-
-/// Reads a file with an array of objects. The error says which one lacks what.
-enduring::core::Result<Items> read_items(const std::string& path);
-
-/// {"items":[...],"count":N}: the first `count` items, each with total = price * quantity * factor.
-std::string write_items(const Items& items, std::size_t count, std::int64_t factor);
+/// {"items":[...],"count":N}: the first `count` items or as many as there are, each with total =
+/// price * quantity * factor.
+std::string write_items(const nlohmann::ordered_json& items, std::size_t count,
+                        std::int64_t factor);
 
 }  // namespace arena

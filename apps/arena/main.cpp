@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,7 +57,8 @@ void answer_sum(const Request& request, Responder responder) {
     responder.send(Status::ok, text, fmt::format("{}", sum));
 }
 
-void answer_items(const arena::Items& items, const Request& request, Responder responder) {
+void answer_items(const nlohmann::ordered_json& items, const Request& request,
+                  Responder responder) {
     constexpr std::int64_t items_max = 50;
     const auto count = parse_integer(request.parameter("count"));
     const auto factor_text = request.query_value("m");
@@ -66,9 +67,9 @@ void answer_items(const arena::Items& items, const Request& request, Responder r
         refuse(std::move(responder), "ask for /json/COUNT?m=FACTOR, with a COUNT from 1 to 50");
         return;
     }
-    const std::size_t some = std::min(items.size(), static_cast<std::size_t>(*count));
     Response response;
-    response.content_type("application/json").content(arena::write_items(items, some, *factor));
+    response.content_type("application/json")
+        .content(arena::write_items(items, static_cast<std::size_t>(*count), *factor));
     responder.send(std::move(response));
 }
 
@@ -134,7 +135,7 @@ int main(int argument_count, char** arguments) {
             return fail(items.error());
         }
         router.get("/json/{count}",
-                   [items = std::make_shared<const arena::Items>(std::move(*items))](
+                   [items = std::make_shared<const nlohmann::ordered_json>(std::move(*items))](
                        const Request& request, Responder responder) {
                        answer_items(*items, request, std::move(responder));
                    });

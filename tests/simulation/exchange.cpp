@@ -66,7 +66,7 @@ void make_get(Exchange& exchange, Random& random, const Plan& plan, bool files_f
     const auto pattern = static_cast<std::uint32_t>(random.below(4096));
     const std::uint64_t size = draw_size(random, kinds.large);
     exchange.content = content_of(pattern, size);
-    const std::uint64_t kind = random.below(kinds.files ? 6 : 5);
+    const std::uint64_t kind = random.below(kinds.files ? 7 : 6);
     switch (kind) {
         case 0:
         case 1:
@@ -87,6 +87,10 @@ void make_get(Exchange& exchange, Random& random, const Plan& plan, bool files_f
             head.target = fmt::format("/later/{}/{}/{}", pattern, size, exchange.delay_us / 1'000);
             break;
         }
+        case 5:
+            head.target = fmt::format("/pieces/{}/{}/{}", pattern, size,
+                                      random.pick<std::uint64_t>({1, 100, 5'000}));
+            break;
         default:
             head.target = fmt::format("/file/{}/{}", pattern, size);
             exchange.may_be_cut = files_fail;
@@ -106,7 +110,10 @@ void make_post(Exchange& exchange, Random& random, const Plan& plan, const Excha
     const bool in_chunks = random.chance(400);
     const bool echoed = random.chance(700);
     head.method = "POST";
-    head.target = echoed ? "/echo" : "/count";
+    const bool in_pieces = random.chance(500);
+    head.target = !echoed     ? "/count"
+                  : in_pieces ? fmt::format("/take/{}", random.pick<std::uint64_t>({0, 0, 1, 30}))
+                              : "/echo";
     head.content = in_chunks ? chunked(content, random) : std::string(content);
     head.fields =
         in_chunks ? "Transfer-Encoding: chunked\r\n" : fmt::format("Content-Length: {}\r\n", size);

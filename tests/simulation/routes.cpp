@@ -1,6 +1,8 @@
 #include "tests/simulation/routes.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -39,8 +41,55 @@ void send_file(const http::Request& request, http::Responder responder) {
     responder.send(std::move(response));
 }
 
+// A response that is written in pieces for as long as there is room.
+struct Piecewise {
+    http::ResponseStream stream;
+    std::string_view left;
+    std::size_t step;
+
+    void go_on() {
+        bool has_room = true;
+        while (has_room && !left.empty()) {
+            const std::size_t size = std::min(step, left.size());
+            has_room = stream.write(left.substr(0, size));
+            left.remove_prefix(size);
+        }
+        if (left.empty()) {
+            stream.finish();
+        }
+    }
+};
+
+void send_pieces(const http::Request& request, http::Responder responder) {
+    const std::string_view content = content_for(request);
+    const auto pieces =
+        std::make_shared<Piecewise>(std::move(responder).begin(http::Response(), content.size()),
+                                    content, number_of(request, "step"));
+    pieces->stream.on_room([pieces] { pieces->go_on(); });
+    pieces->go_on();
+}
+
+// Takes a content in pieces, with a pause after each, and answers with it.
+void take_pieces(const http::Request& request, http::Responder responder) {
+    const http::RequestContent content = responder.content();
+    http::Timers& timers = responder.timers();
+    const std::chrono::milliseconds pause(number_of(request, "pause"));
+    content.on_piece([content, pause, &timers, responder = std::move(responder),
+                      taken = std::string()](std::string_view piece, bool last) mutable {
+        taken += piece;
+        if (last) {
+            responder.send(http::Status::ok, "text/plain", taken);
+        } else if (pause.count() > 0) {
+            content.pause();
+            timers.after(pause, [content] { content.resume(); });
+        }
+    });
+}
+
 http::Router make_routes() {
     http::Router router;
+    router.get("/pieces/{pattern}/{size}/{step}", send_pieces);
+    router.on(http::Method::post, "/take/{pause}", take_pieces, http::ContentMode::streamed);
     router.get("/text/{pattern}/{size}",
                [](const http::Request& request, http::Responder responder) {
                    responder.send(http::Status::ok, "text/plain", content_for(request));

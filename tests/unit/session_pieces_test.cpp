@@ -314,7 +314,14 @@ TEST_F(SessionPiecesTest, ToHeadTheContentIsLeftOut) {
     EXPECT_TRUE(out_->write("0123"));
     out_->finish();
     pump();
-    EXPECT_EQ(connection.received, chunked_head());
+    EXPECT_EQ(take_received(connection), chunked_head());
+    EXPECT_EQ(connection.progress.need, core::Need::request);
+    out_size_ = 5;
+    give(connection, "HEAD /out HTTP/1.1\r\nHost: a\r\n\r\n");
+    out_->finish();
+    pump();
+    EXPECT_EQ(connection.received,
+              response("200 OK", "Content-Type: text/plain\r\nContent-Length: 5\r\n"));
     EXPECT_EQ(connection.progress.need, core::Need::request);
 }
 
