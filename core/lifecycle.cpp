@@ -189,6 +189,9 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
         return;
     }
     if (continues && phase_ == Phase::content) {
+        if (event.amount == 0) {
+            return;  // the session went on for another reason
+        }
         if (limits.body_bytes_per_s_min != 0) {
             content_rate_.add(event.amount, limits.body_bytes_per_s_min,
                               credit_end(now_ms - limits.absent_ms, limits.body_timeout_ms));

@@ -146,7 +146,13 @@ class Loop final : public Host<typename ProtocolType::Session> {
         }
         return {&connection->session, &connection->outlet.queue};
     }
-    void wake(ConnectionId id) override { woken_.push_back(id); }
+    void wake(ConnectionId id) override {
+        Connection* connection = connections_.find(id.slot, id.generation);
+        if (connection != nullptr && !connection->woken) {
+            connection->woken = true;
+            woken_.push_back(id);  // there is room for each connection once
+        }
+    }
     BlockPool& blocks() override { return transmitter_.blocks(); }
     std::optional<Address> peer(ConnectionId id) override {
         const Connection* connection = connections_.find(id.slot, id.generation);
@@ -183,6 +189,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         bool was_held : 1 = false;     // the receive was cancelled once: now one at a time
         bool was_starved : 1 = false;  // the last receive found no buffer: the next takes only one
         bool rationed : 1 = false;     // the receive in the kernel is such a one
+        bool woken : 1 = false;        // its session has something to go on with
         bool untried : 1 = false;      // what waited for the receive may not have come yet
         bool evicted : 1 = false;      // it ends because another one waits for its place
         Session session;
@@ -218,16 +225,28 @@ class Loop final : public Host<typename ProtocolType::Session> {
         }
     }
 
-    void run_queues() {
-        // An answer that was given in time counts, though its session has not gone on yet.
+    void run_woken() {
         run_queue(woken_, [this](ConnectionId id) {
             Connection* connection = connections_.find(id.slot, id.generation);
-            if (connection != nullptr && connection->lifecycle.is_open()) {
+            if (connection == nullptr) {
+                return;
+            }
+            connection->woken = false;
+            if (connection->lifecycle.is_open()) {
                 resume(id.slot, *connection);
             }
         });
+    }
+
+    void run_queues() {
+        // An answer that was given in time counts, though its session has not gone on yet: also one
+        // that was given when another one's time was over.
+        run_woken();
         if (woken_.empty()) {
-            run_queue(due_, [this](std::uint32_t slot) { on_due(slot); });
+            run_queue(due_, [this](std::uint32_t slot) {
+                on_due(slot);
+                run_woken();
+            });
         }
         run_sweep();
         for (auto* queue : {&starved_, &fed_}) {

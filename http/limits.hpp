@@ -9,7 +9,8 @@ namespace enduring::http {
 
 struct Limits {
     HeadLimits head{};
-    std::uint64_t content_bytes_max = 1024 * 1024;  ///< of a request that is buffered: 413
+    /// Of a request's content that a handler takes, whole or in pieces; a larger one gets 413.
+    std::uint64_t content_bytes_max = 1024 * 1024;
     /// An unread content up to this size is read and dropped to keep the connection.
     std::uint64_t discard_bytes_max = 64 * 1024;
     /// The N-th response of a connection closes it; 0: no limit.

@@ -15,8 +15,8 @@ class Mailbox {
 
     virtual ~Mailbox() = default;
 
-    /// The worker will call the function, after those that were left before. False: the worker has
-    /// ended, and the function has been destroyed.
+    /// Leaves a function, which the worker will call after those that were left before, or destroy
+    /// uncalled if it ends first. False: the worker has ended, and the function has been destroyed.
     virtual bool post(Function function) = 0;
 
     /// There may be something to run.

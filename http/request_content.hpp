@@ -20,14 +20,16 @@ class RequestContent {
 
     /// Asks for the content: the function is called with each piece as it comes, but not before the
     /// handler has returned. Until then nothing is received beyond what is there, and a client that
-    /// expects 100 (RFC 9110 §10.1.1) is not told to go on. Once. The limit of a content's size and
-    /// its time-outs hold: what breaks them ends the exchange.
+    /// expects 100 (RFC 9110 §10.1.1) is not told to go on; nor is it when the response has begun
+    /// before. Once. The limit of a content's size and its time-outs hold: what breaks them ends
+    /// the exchange.
     ///
     /// A response that is complete before the content is closes the connection; so does a function
     /// that throws, after 500.
     void on_piece(ContentFunction function) const;
 
     /// No further pieces until resume(): the client is made to wait, and its time does not run.
+    /// After it the least rate of the content is measured anew, from its grace on.
     void pause() const;
     void resume() const;
 

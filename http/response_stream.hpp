@@ -28,10 +28,12 @@ class ResponseStream {
     ~ResponseStream();
 
     /// Copies the bytes to the output. False: as much waits to be sent as should (Limits::
-    /// output_bytes_max); go on when on_room() says so. More bytes than were announced are a bug of
-    /// the handler, and cut the connection.
+    /// output_bytes_max), go on when on_room() says so; or nobody wants more, as alive() tells: the
+    /// client has gone, or has asked with HEAD. More bytes than were announced are a bug of the
+    /// handler, and cut the connection.
     bool write(std::string_view bytes);
-    /// Called each time that there is room again after write() gave false.
+    /// Called each time that there is room again after write() gave false. May be set anew by the
+    /// function itself.
     void on_room(EventFunction function);
     /// Called if the connection ends before finish(); not after it.
     void on_gone(EventFunction function);

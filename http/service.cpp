@@ -58,10 +58,10 @@ void Service::begin(core::ConnectionId connection, std::uint32_t number, Respons
 }
 
 bool Service::write(core::ConnectionId connection, std::uint32_t number, std::string_view bytes) {
-    bool has_room = true;
+    bool has_room = false;
     act(connection, number, [&](Session& session, core::SendQueue& output) {
         const bool goes_on = session.write_piece(*this, output, bytes);
-        has_room = !session.is_full();
+        has_room = !session.is_full() && session.is_waiting(number);
         return goes_on;
     });
     return has_room;
@@ -82,7 +82,9 @@ void Service::on_content(core::ConnectionId connection, std::uint32_t number,
 
 void Service::on_room(core::ConnectionId connection, std::uint32_t number, EventFunction function) {
     act(connection, number, [&](Session& session, core::SendQueue&) {
-        session.pieces(*this).on_room = std::move(function);
+        Pieces& pieces = session.pieces(*this);
+        pieces.on_room = std::move(function);
+        pieces.on_room_set = true;
         return false;
     });
 }

@@ -25,6 +25,9 @@ using core::Reason;
 // ---- what the loop calls -----------------------------------------------------------------------
 
 Progress Session::receive(Service& service, core::SendQueue& output, std::string_view bytes) {
+    if (full_) {
+        tell_room(service, output);
+    }
     if (state_ == State::answer || stalled_ || paused_) {
         keep(service, bytes);
         bound_input(service, output);
@@ -51,6 +54,12 @@ Progress Session::finish_input(Service& service, core::SendQueue& output) {
 
 Progress Session::time_out(Service& service, core::SendQueue& output) {
     // The lifecycle has given the reason already.
+    if (state_ == State::ended || (state_ == State::head && !has_pending())) {
+        // It was answered at the last moment.
+        end(Reason::server_close);
+        give_input_back(service);
+        return progress(service);
+    }
     if (state_ == State::head) {
         forget_request(source({}));
     }
@@ -217,7 +226,8 @@ bool Session::take_head(Service& service, core::SendQueue& output, std::string_v
         return false;
     }
     const Limits& limits = service.limits();
-    if (answers_unsent_ >= limits.pipelined_max || output.size_bytes() >= limits.output_bytes_max) {
+    const bool many_unsent = answers_unsent_ >= limits.pipelined_max && output.size_bytes() > 0;
+    if (many_unsent || output.size_bytes() >= limits.output_bytes_max) {
         stalled_ = true;
         return false;
     }

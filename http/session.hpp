@@ -87,6 +87,7 @@ class Session {
     void begin_pieces(Service& service, const Framing& framing, bool awaits_continue);
     void put_head(Service& service, core::SendQueue& output, Response&& head,
                   std::optional<std::uint64_t> size);
+    void complete_response() noexcept;
     void tell_room(Service& service, const core::SendQueue& output);
     void drop_pieces(Service& service) noexcept;
     // Calls what is the user's; false: it threw. Defined where Service is.

@@ -167,16 +167,16 @@ void Session::put_head(Service& service, core::SendQueue& output, Response&& hea
     write_response(output, service.blocks(), std::move(head), context);
     begun_ = true;
     moved_ = true;
+    if (made.mode == Mode::none) {
+        complete_response();  // nobody waits for a content
+    }
 }
 
 bool Session::write_piece(Service& service, core::SendQueue& output, std::string_view bytes) {
-    if (!begun_) {
+    if (!begun_ || bytes.empty()) {
         return false;
     }
     Pieces& made = *input_->pieces;
-    if (made.mode == Pieces::Mode::none) {
-        return false;
-    }
     const bool too_much =
         made.mode == Pieces::Mode::sized && bytes.size() > made.response_bytes_left;
     if (too_much) {
@@ -201,7 +201,7 @@ bool Session::write_piece(Service& service, core::SendQueue& output, std::string
         return !in_handler_;
     }
     moved_ = true;
-    full_ = output.size_bytes() >= service.limits().output_bytes_max;
+    full_ = full_ || output.size_bytes() >= service.limits().output_bytes_max;
     return !in_handler_;
 }
 
@@ -211,7 +211,6 @@ bool Session::finish(Service& service, core::SendQueue& output, bool whole) {
     }
     Pieces& made = *input_->pieces;
     made.done = true;
-    const Reason reason = made.reason;
     const bool lacks_some = made.mode == Pieces::Mode::sized && made.response_bytes_left > 0;
     if (!whole || lacks_some) {
         spoil_output(Reason::content_failed);
@@ -225,18 +224,24 @@ bool Session::finish(Service& service, core::SendQueue& output, bool whole) {
             return !in_handler_;
         }
     }
+    complete_response();
+    return !in_handler_;
+}
+
+void Session::complete_response() noexcept {
+    const Reason reason = input_->pieces->reason;
+    input_->pieces->done = true;
     begun_ = false;
     full_ = false;
     ++answers_unsent_;
     if (state_ == State::content) {
         end(reason == Reason::none ? Reason::server_close : reason);  // nobody takes the rest
-        return !in_handler_;
+        return;
     }
     state_ = State::head;
     if (reason != Reason::none) {
         end(reason);
     }
-    return !in_handler_;
 }
 
 // Half of the output has gone: more is wanted.
@@ -245,8 +250,15 @@ void Session::tell_room(Service& service, const core::SendQueue& output) {
         return;
     }
     full_ = false;
-    if (input_->pieces->on_room) {
-        call(service, input_->pieces->on_room);
+    // The function may set another one in its place.
+    EventFunction function = std::exchange(input_->pieces->on_room, {});
+    if (!function) {
+        return;
+    }
+    input_->pieces->on_room_set = false;
+    call(service, function);
+    if (!input_->pieces->on_room_set) {
+        input_->pieces->on_room = std::move(function);
     }
 }
 

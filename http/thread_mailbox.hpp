@@ -20,16 +20,24 @@ class ThreadMailbox final : public Mailbox {
     explicit ThreadMailbox(Wake wake) : wake_(std::move(wake)) {}
 
     bool post(Function function) override {
-        const std::scoped_lock lock(mutex_);
-        if (closed_) {
-            return false;
-        }
-        functions_.push_back(std::move(function));
-        // One message for all functions that come until the worker looks. If it could not be told,
-        // its next turn or the next function does it.
-        if (!told_) {
+        {
+            const std::scoped_lock lock(mutex_);
+            if (closed_) {
+                return false;
+            }
+            functions_.push_back(std::move(function));
             has_mail_.store(true, std::memory_order_release);
-            told_ = wake_ != nullptr && wake_();
+            // One message is enough for all functions that come until the worker looks.
+            if (std::exchange(told_, true)) {
+                return true;
+            }
+        }
+        // Telling may take long: the worker need not wait for it, unless it ends.
+        const std::scoped_lock telling(wake_mutex_);
+        if (wake_ == nullptr || !wake_()) {
+            // Its next turn, or the next function, does it.
+            const std::scoped_lock lock(mutex_);
+            told_ = false;
         }
         return true;
     }
@@ -58,15 +66,20 @@ class ThreadMailbox final : public Mailbox {
     }
     void close() override {
         std::vector<Function> functions;
-        const std::scoped_lock lock(mutex_);
-        functions.swap(functions_);
-        closed_ = true;
-        has_mail_.store(false, std::memory_order_release);
+        {
+            const std::scoped_lock lock(mutex_);
+            functions.swap(functions_);
+            closed_ = true;
+            has_mail_.store(false, std::memory_order_release);
+        }
+        const std::scoped_lock telling(wake_mutex_);
+        wake_ = nullptr;
     }
 
   private:
-    std::mutex mutex_;
+    std::mutex wake_mutex_;
     Wake wake_;
+    std::mutex mutex_;  // of what follows
     std::vector<Function> functions_;
     std::atomic<bool> has_mail_ = false;
     bool told_ = false;

@@ -29,11 +29,12 @@ class Timers {
         friend auto operator<=>(const Id&, const Id&) = default;
     };
 
-    /// Calls the function once, not before so much time has passed; a negative delay is none. What
-    /// the function holds is destroyed in the worker's thread: after it ran, when it is cancelled,
-    /// or when the worker ends.
+    /// Calls the function once, not before so much time has passed since this turn of the worker
+    /// began; a negative delay is none. What the function holds is destroyed in the worker's
+    /// thread: after it ran, when it is cancelled, or when the worker ends. A timer outlives the
+    /// connection that it was set for: Responder::on_gone() may cancel it.
     Id after(std::chrono::milliseconds delay, Function function) {
-        // The turn's time is that of its beginning, cut to milliseconds: the real one is later.
+        // The turn's time is cut to milliseconds: the real one is later.
         const auto delay_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(delay.count(), 0));
         const Id id{delay_ms < never - now_ms_ - 1 ? now_ms_ + delay_ms + 1 : never,
                     ++last_number_};

@@ -92,7 +92,9 @@ void answer_late(const Request& request, Responder responder) {
         return;
     }
     Timers& timers = responder.timers();
-    timers.after(
+    const auto timer = std::make_shared<Timers::Id>();
+    responder.on_gone([&timers, timer] { timers.cancel(*timer); });
+    *timer = timers.after(
         std::chrono::milliseconds(*delay_ms),
         [responder = std::move(responder)]() mutable { responder.send(Status::ok, text, "ok"); });
 }

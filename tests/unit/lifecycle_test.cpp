@@ -443,8 +443,12 @@ TEST_F(LifecycleTest, EmptyLinesAtTheBeginningDoNotEndTheTimeOfTheFirstHead) {
 TEST_F(LifecycleTest, EachPieceOfContentBeginsItsTimeAnew) {
     reach(Phase::content);
     now_ms += 29'000;
-    need(Need::content);
+    step(events::progressed({.need = Need::content}, false, 1));
     EXPECT_EQ(read_time_ms(), limits.body_timeout_ms);
+    now_ms += 29'000;
+    need(Need::content);
+    EXPECT_EQ(read_time_ms(), limits.body_timeout_ms - 29'000)
+        << "a session that goes on without new bytes gives the peer no time";
 }
 
 TEST_F(LifecycleTest, WhatArrivesWhileAHandlerWorksDoesNotExtendItsTime) {

@@ -272,7 +272,7 @@ TEST_F(SessionPiecesTest, AResponseIsSentInChunks) {
     pump();
     EXPECT_EQ(take_received(connection), "11\r\n0123456789abcdefX\r\n");
     EXPECT_TRUE(connection.progress.new_message) << "the handler's time begins anew";
-    EXPECT_TRUE(out_->write(""));
+    EXPECT_TRUE(out_->write("")) << "which is not the end";
     EXPECT_TRUE(out_->write("y"));
     out_->finish();
     pump();
@@ -311,9 +311,11 @@ TEST_F(SessionPiecesTest, ToHeadTheContentIsLeftOut) {
     start();
     TestConnection& connection = connect();
     give(connection, "HEAD /out HTTP/1.1\r\nHost: a\r\n\r\n");
-    EXPECT_TRUE(out_->write("0123"));
+    EXPECT_FALSE(out_->write("0123")) << "else who has much to say would not stop";
+    EXPECT_FALSE(out_->alive());
     out_->finish();
     pump();
+    EXPECT_EQ(out_gone_, 0U);
     EXPECT_EQ(take_received(connection), chunked_head());
     EXPECT_EQ(connection.progress.need, core::Need::request);
     out_size_ = 5;
@@ -345,6 +347,86 @@ TEST_F(SessionPiecesTest, WhoWritesIsToldWhenThereIsEnoughAndWhenThereIsRoom) {
     pump();
     EXPECT_EQ(out_rooms_, 1U);
     EXPECT_TRUE(connection.received.ends_with("1\r\nz\r\n0\r\n\r\n"));
+}
+
+TEST_F(SessionPiecesTest, RoomIsToldOfAlsoWhenAnotherOneWritesMeanwhile) {
+    Limits limits;
+    limits.output_bytes_max = 1'000;
+    start(limits);
+    TestConnection& connection = connect();
+    connection.blocked = true;
+    give(connection, out_request);
+    EXPECT_FALSE(out_->write(std::string(1'000, 'x')));
+    connection.output.consume(connection.output.size_bytes() - 600, pool_);  // not yet enough
+    EXPECT_FALSE(out_->write("y"));
+    unblock(connection);
+    EXPECT_EQ(out_rooms_, 1U);
+}
+
+TEST_F(SessionPiecesTest, TheFunctionForRoomMaySetAnotherOne) {
+    Limits limits;
+    limits.output_bytes_max = 100;
+    start(limits);
+    std::string told;
+    TestConnection& connection = connect();
+    connection.blocked = true;
+    give(connection, out_request);
+    const std::string held(1'000, 'h');  // on the heap, so that a sanitizer sees its end
+    out_->on_room([this, &told, held] {
+        out_->on_room([this, &told] {
+            told += "second ";
+            out_->on_room(nullptr);
+            told += "still ";
+        });
+        told += held.substr(0, 1) + " ";
+    });
+    for (int i = 0; i < 3; ++i) {
+        connection.blocked = true;
+        EXPECT_FALSE(out_->write(std::string(100, 'x')));
+        pump();
+        unblock(connection);
+    }
+    EXPECT_EQ(told, "h second still ");
+    out_->finish();
+}
+
+TEST_F(SessionPiecesTest, OneAnswerThatWaitsIsNoReasonToStopWhenItHasGone) {
+    std::optional<ResponseStream> echo;
+    router_.on(
+        Method::post, "/echo",
+        [&](const Request&, Responder responder) {
+            const RequestContent content = responder.content();
+            echo = std::move(responder).begin(Response(), 3);
+            content.on_piece([&](std::string_view piece, bool last) {
+                echo->write(piece);
+                if (last) {
+                    echo->finish();
+                }
+            });
+        },
+        ContentMode::streamed);
+    Limits limits;
+    limits.pipelined_max = 1;
+    start(limits);
+    TestConnection& connection = connect();
+    give(connection,
+         "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n012\r\n");
+    EXPECT_TRUE(connection.output.empty());
+    give(connection, "0\r\n\r\n" + std::string(next_request));
+    EXPECT_EQ(connection.received,
+              response("200 OK", "Content-Length: 3\r\n", "012") + text("200 OK", "next"));
+}
+
+TEST_F(SessionPiecesTest, WhoIsAnsweredAtTheLastMomentGetsNoSecondAnswer) {
+    router_.get("/held", keep());
+    start();
+    TestConnection& connection = connect();
+    give(connection, "GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+    held_.front().send(Status::ok, "text/plain", "just in time");
+    held_.pop_front();
+    time_out(connection);  // before the session could go on
+    EXPECT_EQ(connection.received, text("200 OK", "just in time"));
+    EXPECT_EQ(connection.progress.reason, core::Reason::server_close);
 }
 
 TEST_F(SessionPiecesTest, WhoDoesNotLookAtTheRoomIsCutBeforeMemoryIsUsedUp) {
@@ -412,7 +494,7 @@ TEST_F(SessionPiecesTest, WhoMakesAResponseIsToldThatItsClientHasGone) {
     close(connection);
     EXPECT_EQ(out_gone_, 1U);
     EXPECT_FALSE(out_->alive());
-    EXPECT_TRUE(out_->write("to nobody"));
+    EXPECT_FALSE(out_->write("to nobody"));
     out_->finish();
 }
 
