@@ -171,14 +171,20 @@ class Acceptor {
         return descriptor;
     }
 
-    /// No connection of this worker can make room for those that are parked: the last that came go
-    /// to workers where one can, or where a slot is free. `bound`: a worker with as many
-    /// connections takes no more.
-    /// The first `kept` stay: a place is being made for each.
+    /// Since this was asked last, a hand-over could not be posted: it is tried again a turn later.
+    [[nodiscard]] bool take_hand_over_failed() noexcept {
+        return std::exchange(hand_over_failed_, false);
+    }
+    /// Every worker has at least so many slots.
+    [[nodiscard]] std::uint32_t slots_of_each() const noexcept {
+        return has_neighbours()
+                   ? neighbours_.connections_max /
+                         static_cast<std::uint32_t>(neighbours_.ring_descriptors.size())
+                   : 0;
+    }
+    /// Of those that are parked, the last that came go to other workers. `bound`: a worker with as
+    /// many connections takes no more. The first `kept` stay: a place is being made for each.
     void pass_on(std::uint32_t bound, std::uint32_t kept) {
-        if (std::exchange(hand_over_failed_, false)) {
-            return;  // not again in the same turn
-        }
         while (parked_.size() > kept && has_neighbours() && submitter_.has_room()) {
             Balance& balance = *neighbours_.balance;
             const unsigned target = balance.choose_other(neighbours_.worker, bound);
@@ -317,7 +323,7 @@ class Acceptor {
     std::deque<int> parked_;
     std::uint32_t others_closing_ = 0;
     bool shut_ = false;
-    bool hand_over_failed_ = false;  // since the last pass_on()
+    bool hand_over_failed_ = false;  // since it was taken
     bool unarmed_ = false;           // at the last arm(), and not paused since
 };
 

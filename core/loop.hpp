@@ -390,8 +390,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
         }
     }
 
-    // Ends quiet connections, one for each that waits for a slot; where there is none, another
-    // worker may have one.
+    // For each connection that waits for a slot: a free one of another worker, or the place of a
+    // quiet connection, here or, where none is, at another worker.
     void make_room() {
         if (drain_.state() >= ServerState::draining) {
             acceptor_.refuse_parked();
@@ -405,6 +405,12 @@ class Loop final : public Host<typename ProtocolType::Session> {
         if (none_quiet_ && (came_to_rest || !connections_.full())) {
             set_none_quiet(false);
         }
+        const bool may_pass_on = !acceptor_.take_hand_over_failed();
+        // While this worker chose another one for a newcomer, that one may have taken some as well:
+        // nobody is evicted as long as there is a slot anywhere.
+        if (acceptor_.parked() > evicting_ && may_pass_on) [[unlikely]] {
+            acceptor_.pass_on(acceptor_.slots_of_each(), evicting_);
+        }
         while (acceptor_.parked() > evicting_ && !none_quiet_) {
             if (!submitter_.has_room()) {
                 came_to_rest_ = true;  // perhaps one is quiet, but not now
@@ -417,7 +423,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
             }
             set_none_quiet(eviction == Eviction::none);
         }
-        if (none_quiet_) [[unlikely]] {
+        if (none_quiet_ && may_pass_on) [[unlikely]] {
             acceptor_.pass_on(connections_.capacity() + newcomers_max, evicting_);
         }
     }
