@@ -188,17 +188,40 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
         awaits_message_ = true;
         return;
     }
-    if (continues && phase_ == Phase::content) {
-        if (event.amount == 0) {
-            return;  // the session went on for another reason
-        }
-        if (limits.body_bytes_per_s_min != 0) {
-            content_rate_.add(event.amount, limits.body_bytes_per_s_min,
-                              credit_end(now_ms - limits.absent_ms, limits.body_timeout_ms));
-        }
-        set_content_deadline(now_ms, limits);
-    } else if (!continues && !first_head) {
+    if (limits.body_bytes_per_s_min != 0) {
+        measure_content(before, event, now_ms, limits);
+    }
+    if (!continues && !first_head) {
         enter(now_ms, limits);
+    } else if (continues && phase_ == Phase::content && event.amount != 0) {
+        set_content_deadline(now_ms, limits);
+    }
+}
+
+// A content's time runs while more of it is wanted; what comes meanwhile pays all the same. Of the
+// receive that brings its beginning all bytes do: what was before it there is less than a buffer.
+void Lifecycle::measure_content(Phase before, const Event& event, std::uint64_t now_ms,
+                                const TimeLimits& limits) {
+    const std::uint64_t present_ms = now_ms - limits.absent_ms;
+    const bool had_begun =
+        !event.progress.new_message && (before == Phase::content || content_stopped_);
+    const bool stopped = content_stopped_;
+    content_stopped_ = false;
+    if (!had_begun && phase_ != Phase::content) {
+        return;
+    }
+    if (!had_begun) {
+        content_rate_.begin(present_ms);
+    } else if (stopped) {
+        content_rate_.go_on(present_ms);
+    }
+    if (event.amount != 0) {
+        content_rate_.add(event.amount, limits.body_bytes_per_s_min,
+                          credit_end(present_ms, limits.body_timeout_ms));
+    }
+    if (phase_ == Phase::handling || phase_ == Phase::stalled) {
+        content_rate_.stop(present_ms);
+        content_stopped_ = true;
     }
 }
 
@@ -218,7 +241,6 @@ void Lifecycle::enter(std::uint64_t now_ms, const TimeLimits& limits) {
             read_deadline_ms_ = after(now_ms, limits.header_timeout_ms);
             break;
         case Phase::content:
-            content_rate_.begin(now_ms - limits.absent_ms);
             set_content_deadline(now_ms, limits);
             break;
         case Phase::handling:

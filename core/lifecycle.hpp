@@ -210,6 +210,8 @@ class Lifecycle {
     [[nodiscard]] std::uint64_t write_deadline_ms() const noexcept { return write_deadline_ms_; }
     [[nodiscard]] std::uint64_t age_deadline_ms() const noexcept { return age_deadline_ms_; }
     [[nodiscard]] const RateMeter& content_rate() const noexcept { return content_rate_; }
+    /// The content's rate is not measured for now: its meter is stopped.
+    [[nodiscard]] bool content_stopped() const noexcept { return content_stopped_; }
     [[nodiscard]] const RateMeter& write_rate() const noexcept { return write_rate_; }
     [[nodiscard]] bool output_waiting() const noexcept { return output_waiting_; }
     [[nodiscard]] bool input_held() const noexcept { return hold_input_; }
@@ -222,6 +224,8 @@ class Lifecycle {
     void enter(std::uint64_t now_ms, const TimeLimits& limits);
     void retire(Reason reason, std::uint64_t now_ms, const TimeLimits& limits);
     void take_progress(const Event& event, std::uint64_t now_ms, const TimeLimits& limits);
+    void measure_content(Phase before, const Event& event, std::uint64_t now_ms,
+                         const TimeLimits& limits);
     void take_time(std::uint64_t now_ms, const TimeLimits& limits, Actions& actions);
     void break_off(Reason reason, bool reset, std::uint64_t now_ms, const TimeLimits& limits);
     void begin_output(std::uint64_t now_ms, const TimeLimits& limits);
@@ -255,8 +259,9 @@ class Lifecycle {
     bool reset_ : 1 = false;
     bool timing_out_ : 1 = false;
     bool awaits_message_ : 1 = false;
-    bool read_by_rate_ : 1 = false;   // the content's rate set the read side's deadline
-    bool write_by_rate_ : 1 = false;  // the output's rate set the write side's deadline
+    bool content_stopped_ : 1 = false;  // the content's rate is not measured now, and goes on later
+    bool read_by_rate_ : 1 = false;     // the content's rate set the read side's deadline
+    bool write_by_rate_ : 1 = false;    // the output's rate set the write side's deadline
 };
 
 }  // namespace enduring::core

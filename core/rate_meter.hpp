@@ -25,6 +25,11 @@ class RateMeter {
             paid_until_us_ = std::min(paid_until_us_, credit_until_ms * us_per_ms);
         }
     }
+    /// Time does not count until go_on(), nothing else may be asked meanwhile. What has been paid
+    /// for stays so, and of the grace no more than is left.
+    void stop(std::uint64_t now_ms) noexcept { shift(0 - now_ms); }
+    void go_on(std::uint64_t now_ms) noexcept { shift(now_ms); }
+
     /// When it is too late, unless more bytes move before.
     [[nodiscard]] std::uint64_t deadline_ms(std::uint64_t grace_ms) const noexcept {
         return std::max(begin_ms_ + grace_ms, paid_until_ms());
@@ -39,6 +44,12 @@ class RateMeter {
   private:
     static constexpr std::uint64_t us_per_ms = 1000;
     static constexpr std::uint64_t us_per_s = 1'000'000;
+
+    // While it is stopped, both are relative to the time at which it was, modulo 2^64.
+    void shift(std::uint64_t time_ms) noexcept {
+        begin_ms_ += time_ms;
+        paid_until_us_ += time_ms * us_per_ms;
+    }
 
     std::uint64_t begin_ms_ = 0;
     std::uint64_t paid_until_us_ = 0;

@@ -28,8 +28,8 @@ class RequestContent {
     /// that throws, after 500.
     void on_piece(ContentFunction function) const;
 
-    /// No further pieces until resume(): the client is made to wait, and its time does not run.
-    /// After it the least rate of the content is measured anew, from its grace on.
+    /// No further pieces until resume(): the client is made to wait, and its time does not run,
+    /// nor does that of the content's least rate.
     void pause() const;
     void resume() const;
 

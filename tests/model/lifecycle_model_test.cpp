@@ -559,6 +559,7 @@ class Key {
                                machine.starved(),
                                machine.peer_finished(),
                                machine.awaits_message(),
+                               machine.content_stopped(),
                                world.receive,
                                world.receive_cancelled,
                                world.send,
@@ -579,8 +580,13 @@ class Key {
         // What the phase's beginning still decides: how long lingering may go on at most.
         add_time(machine.phase() == Phase::lingering ? world.linger_end_ms : never, now_ms);
         const Rates rates(limits);
-        add_rate(machine.content_rate(), rates.body && machine.phase() == Phase::content, state,
-                 limits);
+        RateMeter content = machine.content_rate();
+        if (machine.content_stopped()) {
+            content.go_on(now_ms);
+        }
+        add_rate(content,
+                 rates.body && (machine.phase() == Phase::content || machine.content_stopped()),
+                 state, limits);
         add_rate(machine.write_rate(),
                  rates.write && machine.output_waiting() && machine.phase() < Phase::joining, state,
                  limits);

@@ -1261,6 +1261,50 @@ TEST_F(LifecycleRateTest, EachContentIsJudgedByItself) {
     EXPECT_EQ(read_time_ms(), limits.rate_grace_ms);
 }
 
+TEST_F(LifecycleRateTest, WhatComesWithTheHeadPays) {
+    limits.body_bytes_per_s_min = 100;
+    accept();
+    step(events::progressed({.need = Need::content}, false, 1'000));
+    EXPECT_EQ(read_time_ms(), 10'000U);
+}
+
+TEST_F(LifecycleRateTest, WhileTheHandlerWantsNoMoreNoTimeIsCounted) {
+    limits.body_bytes_per_s_min = 100;
+    reach(Phase::content);
+    receive(800);
+    now_ms += 2'000;
+    step(events::progressed({.need = Need::answer}, false, 100));
+    EXPECT_EQ(phase(), Phase::handling);
+    now_ms += 15'000;
+    step(events::progressed({.need = Need::answer}, false, 100));
+    now_ms += 1'000;
+    step(events::progressed({.need = Need::content}, false, 0));
+    EXPECT_EQ(read_time_ms(), 8'000U) << "paid for 10 seconds, of which 2 had passed";
+    time_out();
+    EXPECT_EQ(reason(), Reason::body_min_rate);
+}
+
+TEST_F(LifecycleRateTest, APauseIsNoNewGrace) {
+    limits.body_bytes_per_s_min = 100;
+    reach(Phase::content);
+    for (unsigned pause = 0; pause < 4; ++pause) {
+        now_ms += 1'000;
+        step(events::progressed({.need = Need::answer}, false, 1));
+        now_ms += 10'000;
+        step(events::progressed({.need = Need::content}, false, 0));
+    }
+    EXPECT_EQ(read_time_ms(), 1'000U);
+}
+
+TEST_F(LifecycleRateTest, AContentAfterOneThatWasPausedBeginsAnew) {
+    limits.body_bytes_per_s_min = 100;
+    reach(Phase::content);
+    receive(2'000);
+    step(events::progressed({.need = Need::answer}, false, 0));
+    next_message(Need::content, true);
+    EXPECT_EQ(read_time_ms(), limits.rate_grace_ms);
+}
+
 TEST_F(LifecycleRateTest, WithoutATimeForGapsTheRateAloneCounts) {
     limits.body_timeout_ms = 0;
     limits.body_bytes_per_s_min = 100;

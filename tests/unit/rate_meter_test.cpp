@@ -51,6 +51,17 @@ TEST_F(RateMeterTest, SingleBytesAreWorthAsMuchAsManyAtOnce) {
     EXPECT_LE(time_ms(), 10'003U);
 }
 
+TEST_F(RateMeterTest, WhileItIsStoppedNoTimePasses) {
+    meter.add(800, 100, no_end);
+    meter.stop(begin_ms + 2'000);
+    meter.go_on(begin_ms + 5'000'000);
+    EXPECT_EQ(meter.begin_ms(), begin_ms + 4'998'000);
+    EXPECT_EQ(time_ms(), 4'998'000U + 8'000U);
+    meter.stop(begin_ms + 5'001'000);
+    meter.go_on(begin_ms + 5'001'000);
+    EXPECT_EQ(time_ms(), 4'998'000U + 8'000U);
+}
+
 TEST_F(RateMeterTest, NoNumberIsTooLarge) {
     meter.add(~std::uint32_t{0}, 1, no_end);
     EXPECT_EQ(time_ms(), std::uint64_t{~std::uint32_t{0}} * 1'000);
