@@ -1,6 +1,7 @@
 // Limits of HTTP sessions. Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "http/parser.hpp"
@@ -35,6 +36,9 @@ struct Limits {
     /// does not read its answers. As much again may be used for answers that wait to be sent;
     /// beyond it a text of more than 16 KiB is replaced by 503.
     std::uint64_t buffered_bytes_max = 256 * 1024 * 1024;
+    /// Memory of one worker for the frames of handlers that are coroutines, of which an eighth is
+    /// left to those that have begun. Beyond it a request to one is answered with 503.
+    std::size_t coroutine_bytes_max = 64 * 1024 * 1024;
 };
 
 }  // namespace enduring::http

@@ -14,4 +14,8 @@ void RequestContent::pause() const { exchanges_->pause(connection_, number_, tru
 
 void RequestContent::resume() const { exchanges_->pause(connection_, number_, false); }
 
+void RequestContent::on_gone(EventFunction function) const {
+    exchanges_->on_gone(connection_, number_, std::move(function));
+}
+
 }  // namespace enduring::http

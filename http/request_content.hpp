@@ -33,6 +33,9 @@ class RequestContent {
     void pause() const;
     void resume() const;
 
+    /// As Responder::on_gone().
+    void on_gone(EventFunction function) const;
+
   private:
     Exchanges* exchanges_;
     core::ConnectionId connection_;

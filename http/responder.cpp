@@ -60,6 +60,11 @@ Timers& Responder::timers() const {
     return exchanges_->timers();
 }
 
+Coroutines& Responder::coroutines() const {
+    ENDURING_CHECK(exchanges_ != nullptr, "a responder that has answered knows no coroutines");
+    return exchanges_->coroutines();
+}
+
 const std::shared_ptr<Mailbox>& Responder::mailbox() const {
     ENDURING_CHECK(exchanges_ != nullptr, "a responder that has answered knows no mailbox");
     return exchanges_->mailbox();

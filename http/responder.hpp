@@ -18,6 +18,7 @@
 
 namespace enduring::http {
 
+class Coroutines;
 class Exchanges;
 
 /// Given to a handler with each request. Answer before the handler returns, or move the responder
@@ -58,6 +59,8 @@ class Responder {
     [[nodiscard]] RemoteResponder remote() &&;
     /// The worker's timers, for its thread.
     [[nodiscard]] Timers& timers() const;
+    /// The worker's coroutines: see coroutine().
+    [[nodiscard]] Coroutines& coroutines() const;
     /// Where any thread may leave functions for the worker, for as long as it likes.
     [[nodiscard]] const std::shared_ptr<Mailbox>& mailbox() const;
 
@@ -92,6 +95,7 @@ class Exchanges {
 
     [[nodiscard]] virtual std::optional<core::Address> peer(core::ConnectionId connection) = 0;
     [[nodiscard]] virtual Timers& timers() noexcept = 0;
+    [[nodiscard]] virtual Coroutines& coroutines() noexcept = 0;
     [[nodiscard]] virtual const std::shared_ptr<Mailbox>& mailbox() const noexcept = 0;
 
   protected:

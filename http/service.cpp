@@ -31,6 +31,7 @@ Service::Service(const Router& router, const Limits& limits, WallClock wall_cloc
       limits_(limits),
       wall_clock_(wall_clock),
       mailbox_(std::move(mailbox)),
+      coroutines_(timers_, mailbox_, limits.coroutine_bytes_max),
       heads_(limits.head.fields_max) {}
 
 template <class Act>

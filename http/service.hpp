@@ -12,6 +12,7 @@
 
 #include "core/check.hpp"
 #include "core/host.hpp"
+#include "http/coroutines.hpp"
 #include "http/head_memory.hpp"
 #include "http/input_buffer.hpp"
 #include "http/limits.hpp"
@@ -59,6 +60,7 @@ class Service final : public Exchanges {
         if (mailbox_ != nullptr) {
             mailbox_->close();
         }
+        coroutines_.clear();
         timers_.clear();
     }
     void open(Session& session, core::ConnectionId id) { session.open(id); }
@@ -98,6 +100,7 @@ class Service final : public Exchanges {
         return host_->peer(connection);
     }
     [[nodiscard]] Timers& timers() noexcept override { return timers_; }
+    [[nodiscard]] Coroutines& coroutines() noexcept override { return coroutines_; }
     [[nodiscard]] const std::shared_ptr<Mailbox>& mailbox() const noexcept override {
         return mailbox_;
     }
@@ -154,6 +157,7 @@ class Service final : public Exchanges {
     core::Host<Session>* host_ = nullptr;
     Timers timers_;
     std::shared_ptr<Mailbox> mailbox_;
+    Coroutines coroutines_;
     InputBufferPool inputs_;
     HeadMemory heads_;
     HeadParser parser_;

@@ -143,6 +143,18 @@ std::string_view without_space(std::string_view text) {
     return text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
 }
 
+// Quotation marks stand at both ends, around something without them, or not at the front.
+std::string_view without_marks(std::string_view value) {
+    const char mark = value.empty() ? '\0' : value.front();
+    if (mark != '\'' && mark != '"') {
+        return value;
+    }
+    FUZZ_EXPECT(value.size() > 2 && value.back() == mark, value);
+    value = value.substr(1, value.size() - 2);
+    FUZZ_EXPECT(!value.contains(mark), value);
+    return value;
+}
+
 bool equal(const std::vector<Setting>& a, const std::vector<Setting>& b, bool with_lines) {
     return std::ranges::equal(a, b, [&](const Setting& x, const Setting& y) {
         return x.key == y.key && x.value == y.value && (!with_lines || x.line == y.line);
@@ -188,13 +200,14 @@ void expect_settings(const std::vector<Setting>& settings,
         const Setting& setting = settings[next++];
         FUZZ_EXPECT(setting.line == i + 1, text);
         FUZZ_EXPECT(setting.key == without_space(line.substr(0, equals)), text);
-        FUZZ_EXPECT(setting.value == without_space(line.substr(equals + 1)), text);
+        const std::string_view value = without_space(line.substr(equals + 1));
+        FUZZ_EXPECT(setting.value == without_marks(value), text);
         FUZZ_EXPECT(!setting.value.empty() && !setting.key.empty(), text);
         FUZZ_EXPECT(setting.key.find_first_not_of("abcdefghijklmnopqrstuvwxyz"
                                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") ==
                         std::string::npos,
                     text);
-        again += setting.key + "=" + setting.value + "\r\n";
+        again += setting.key + "=" + std::string(value) + "\r\n";
     }
     FUZZ_EXPECT(next == settings.size(), text);
     const auto reread = parse_configuration(again, "name");

@@ -61,6 +61,8 @@ void finish(Exchange& exchange, Random& random, const Head& head, bool persists_
     exchange.request += head.content;
 }
 
+std::string_view kind_of_handler(Random& random) { return random.chance(500) ? "/coroutine" : ""; }
+
 void make_get(Exchange& exchange, Random& random, const Plan& plan, bool files_fail,
               const ExchangeKinds& kinds, Head& head) {
     const auto pattern = static_cast<std::uint32_t>(random.below(4096));
@@ -84,11 +86,12 @@ void make_get(Exchange& exchange, Random& random, const Plan& plan, bool files_f
                 1'000 * (limit_ms != 0 && random.chance(200)
                              ? limit_ms - 10 + random.below(20)
                              : random.below(random.pick<std::uint64_t>({2, 100, 4'000})));
-            head.target = fmt::format("/later/{}/{}/{}", pattern, size, exchange.delay_us / 1'000);
+            head.target = fmt::format("{}/later/{}/{}/{}", kind_of_handler(random), pattern, size,
+                                      exchange.delay_us / 1'000);
             break;
         }
         case 5:
-            head.target = fmt::format("/pieces/{}/{}/{}", pattern, size,
+            head.target = fmt::format("{}/pieces/{}/{}/{}", kind_of_handler(random), pattern, size,
                                       random.pick<std::uint64_t>({1, 100, 5'000}));
             break;
         default:
@@ -112,7 +115,8 @@ void make_post(Exchange& exchange, Random& random, const Plan& plan, const Excha
     head.method = "POST";
     const bool in_pieces = random.chance(500);
     head.target = !echoed     ? "/count"
-                  : in_pieces ? fmt::format("/take/{}", random.pick<std::uint64_t>({0, 0, 1, 30}))
+                  : in_pieces ? fmt::format("{}/take/{}", kind_of_handler(random),
+                                            random.pick<std::uint64_t>({0, 0, 1, 30}))
                               : "/echo";
     head.content = in_chunks ? chunked(content, random) : std::string(content);
     head.fields =

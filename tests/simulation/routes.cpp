@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "http/coroutine.hpp"
 #include "tests/simulation/content.hpp"
 
 namespace enduring::simulation {
@@ -86,8 +87,53 @@ void take_pieces(const http::Request& request, http::Responder responder) {
     });
 }
 
+// The same by coroutines.
+http::Task<void> answer_later(http::Request request, http::Responder responder) {
+    const std::string_view content = co_await http::completed<std::string_view>(
+        [&](http::Completion<std::string_view> completion) {
+            site->complete_later(std::move(completion), content_for(request),
+                                 number_of(request, "delay"));
+        });
+    responder.send(http::Status::ok, "text/plain", content);
+}
+
+http::Task<std::size_t> write_all(http::ResponseStream& stream, std::string_view content,
+                                  std::size_t step) {
+    std::size_t written = 0;
+    while (written < content.size() &&
+           co_await http::write_to(stream, content.substr(written, step))) {
+        written = std::min(written + step, content.size());
+    }
+    co_return written;
+}
+
+http::Task<void> write_pieces(http::Request request, http::Responder responder) {
+    const std::string_view content = content_for(request);
+    const std::size_t step = number_of(request, "step");
+    http::ResponseStream stream = std::move(responder).begin(http::Response(), content.size());
+    static_cast<void>(co_await write_all(stream, content, step));
+    stream.finish();
+}
+
+http::Task<void> read_pieces(http::Request request, http::Responder responder) {
+    const std::chrono::milliseconds pause(number_of(request, "pause"));
+    const http::ContentReader reader(responder.content());
+    std::string taken;
+    while (const auto piece = co_await reader.next()) {
+        taken += *piece;
+        if (pause.count() > 0) {
+            co_await http::sleep_for(pause);
+        }
+    }
+    responder.send(http::Status::ok, "text/plain", taken);
+}
+
 http::Router make_routes() {
     http::Router router;
+    router.get("/coroutine/later/{pattern}/{size}/{delay}", http::coroutine(answer_later));
+    router.get("/coroutine/pieces/{pattern}/{size}/{step}", http::coroutine(write_pieces));
+    router.on(http::Method::post, "/coroutine/take/{pause}", http::coroutine(read_pieces),
+              http::ContentMode::streamed);
     router.get("/pieces/{pattern}/{size}/{step}", send_pieces);
     router.on(http::Method::post, "/take/{pause}", take_pieces, http::ContentMode::streamed);
     router.get("/text/{pattern}/{size}",

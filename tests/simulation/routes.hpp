@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/coroutine.hpp"
 #include "http/responder.hpp"
 #include "http/router.hpp"
 
@@ -15,6 +16,9 @@ class Site {
   public:
     virtual void answer_later(http::Responder responder, std::string_view content,
                               std::uint64_t delay_ms) = 0;
+    /// The same for a coroutine.
+    virtual void complete_later(http::Completion<std::string_view> completion,
+                                std::string_view content, std::uint64_t delay_ms) = 0;
     virtual int open_file(std::uint32_t pattern, std::uint64_t size) = 0;
     virtual void close_file(int descriptor) = 0;
 

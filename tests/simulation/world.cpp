@@ -4,7 +4,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "core/buffer_ring.hpp"
@@ -12,6 +14,7 @@
 #include "core/peer_counts.hpp"
 #include "http/router.hpp"
 #include "http/service.hpp"
+#include "http/thread_mailbox.hpp"
 #include "tests/simulation/client.hpp"
 #include "tests/simulation/network.hpp"
 #include "tests/simulation/report.hpp"
@@ -35,7 +38,7 @@ class World final : public Actors, public Site {
           scene_{plan_, timeline_, network_},
           ring_(plan_.ring, timeline_, network_, faults_, *this),
           buffers_(plan_.buffers, plan_.buffer_bytes),
-          service_(routes(), limits(), [] { return std::int64_t{784111777} * 1000; }) {
+          service_(routes(), limits(), [] { return std::int64_t{784111777} * 1000; }, mailbox()) {
         if (plan_.peer_connections_max != 0) {
             peers_.emplace(plan_.connections_max, plan_.peer_connections_max, seed);
         }
@@ -108,9 +111,11 @@ class World final : public Actors, public Site {
     // Site
     void answer_later(http::Responder responder, std::string_view content,
                       std::uint64_t delay_ms) override {
-        timeline_.schedule(timeline_.now_us() + delay_ms * 1'000, Happening::answer_due,
-                           static_cast<std::uint32_t>(later_.size()));
-        later_.push_back({std::move(responder), content});
+        owe({std::move(responder), content}, delay_ms);
+    }
+    void complete_later(http::Completion<std::string_view> completion, std::string_view content,
+                        std::uint64_t delay_ms) override {
+        owe({std::move(completion), content}, delay_ms);
     }
     int open_file(std::uint32_t pattern, std::uint64_t size) override {
         return network_.open_file(pattern, size);
@@ -122,9 +127,26 @@ class World final : public Actors, public Site {
     static constexpr std::uint32_t last_drain = 1;
 
     struct Later {
-        http::Responder responder;
+        std::variant<http::Responder, http::Completion<std::string_view>> receiver;
         std::string_view content;
     };
+
+    void owe(Later later, std::uint64_t delay_ms) {
+        timeline_.schedule(timeline_.now_us() + delay_ms * 1'000, Happening::answer_due,
+                           static_cast<std::uint32_t>(later_.size()));
+        later_.push_back(std::move(later));
+    }
+
+    [[nodiscard]] std::shared_ptr<http::Mailbox> mailbox() {
+        return std::make_shared<http::ThreadMailbox>([this] {
+            post(core::Command::run);
+            return true;
+        });
+    }
+    void post(core::Command command) {
+        ring_.post_message(core::pack({core::Operation::command, 0, 0}),
+                           static_cast<std::int32_t>(command));
+    }
 
     [[nodiscard]] http::Limits limits() const {
         http::Limits limits = plan_.limits;
@@ -147,11 +169,18 @@ class World final : public Actors, public Site {
     void answer() {
         for (const std::uint32_t number : due_) {
             Later& later = later_[number];
+            if (auto* completion =
+                    std::get_if<http::Completion<std::string_view>>(&later.receiver)) {
+                note(timeline_.now_us(), "what a coroutine awaits is there");
+                completion->set(later.content);
+                continue;
+            }
+            auto& responder = std::get<http::Responder>(later.receiver);
             note(timeline_.now_us(), "the handler answers, late: {}",
-                 later.responder.alive() ? "awaited" : "not awaited");
+                 responder.alive() ? "awaited" : "not awaited");
             http::Response response;
             response.content(later.content);
-            later.responder.send(std::move(response));
+            responder.send(std::move(response));
         }
         due_.clear();
     }
@@ -174,8 +203,7 @@ class World final : public Actors, public Site {
         } else {
             scene_.second_drain_us = timeline_.now_us();
         }
-        ring_.post_message(core::pack({core::Operation::command, 0, 0}),
-                           static_cast<std::int32_t>(core::Command::drain));
+        post(core::Command::drain);
     }
 
     void end_if_done() {
@@ -195,6 +223,8 @@ class World final : public Actors, public Site {
             client.end_of_run();
         }
         later_.clear();  // nobody waits for them any more
+        require(service_.coroutines().size() == 0, "a coroutine waits though its request has gone");
+        require(service_.coroutines().frames().bytes() == 0, "a frame has not come back");
         buffers_.publish();
         ring_.buffers().observe();
         const core::Counters& counters = loop_->counters();

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "http/coroutines.hpp"
 #include "http/responder.hpp"
 #include "http/thread_mailbox.hpp"
 
@@ -38,6 +39,7 @@ class IdleExchanges : public Exchanges {
         return std::nullopt;
     }
     [[nodiscard]] Timers& timers() noexcept override { return timers_; }
+    [[nodiscard]] Coroutines& coroutines() noexcept override { return coroutines_; }
     [[nodiscard]] const std::shared_ptr<Mailbox>& mailbox() const noexcept override {
         return mailbox_;
     }
@@ -45,6 +47,7 @@ class IdleExchanges : public Exchanges {
   private:
     Timers timers_;
     std::shared_ptr<Mailbox> mailbox_ = std::make_shared<ThreadMailbox>(ThreadMailbox::Wake());
+    Coroutines coroutines_{timers_, mailbox_, 1024 * 1024};
 };
 
 }  // namespace enduring::http

@@ -18,6 +18,7 @@
 #include "core/lifecycle.hpp"
 #include "core/send_queue.hpp"
 #include "http/limits.hpp"
+#include "http/mailbox.hpp"
 #include "http/responder.hpp"
 #include "http/response.hpp"
 #include "http/router.hpp"
@@ -50,8 +51,9 @@ class SessionFixture : public testing::Test, private core::Host<Session> {
     /// Every test makes its routes first and then calls this.
     Service& start(
         const Limits& limits = {},
-        Service::WallClock clock = [] { return std::int64_t{784111777} * 1000; }) {
-        service_ = std::make_unique<Service>(router_, limits, clock);
+        Service::WallClock clock = [] { return std::int64_t{784111777} * 1000; },
+        std::shared_ptr<Mailbox> mailbox = nullptr) {
+        service_ = std::make_unique<Service>(router_, limits, clock, std::move(mailbox));
         service_->attach(this);
         service_->begin_turn(now_);
         return *service_;
