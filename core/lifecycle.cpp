@@ -175,9 +175,10 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
         phase_ = next_phase(phase_, Trigger::retired);
     }
     // A phase's time begins when the phase begins, with some exceptions: the head that opens a
-    // connection is timed from the accept; each piece of a content begins its time anew; and empty
-    // lines, of which a client can send any number in pieces, begin nothing anew.
-    const bool continues = phase_ == before && !progress.new_message;
+    // connection is timed from the accept; each piece of a content begins its time anew, and so
+    // does each that a handler takes or makes; and empty lines, of which a client can send any
+    // number in pieces, begin nothing anew.
+    const bool continues = phase_ == before && !progress.new_message && !progress.moved;
     const bool first_head =
         phase_ == Phase::head && before == Phase::opening && !progress.new_message;
     const bool after_empty_lines =

@@ -29,6 +29,9 @@ struct Progress {
     bool hold_input = false;
     /// A message ended since the last report, so that the next one's time begins anew.
     bool new_message = false;
+    /// With Need::answer: what the handler takes or makes in pieces has gone on, so that its time
+    /// begins anew.
+    bool moved = false;
     /// With Need::nothing: the output is not whole, for want of memory. The connection is cut, so
     /// that the peer can tell.
     bool broken = false;

@@ -141,7 +141,8 @@ Progress Session::run(Service& service, core::SendQueue& output, std::string_vie
 // Each piece that was taken or made begins the handler's time anew.
 Progress Session::report(const Service& service) noexcept {
     Progress result = progress(service);
-    result.new_message = new_message_ || (moved_ && result.need == Need::answer);
+    result.new_message = new_message_;
+    result.moved = moved_ && result.need == Need::answer;
     new_message_ = false;
     moved_ = false;
     return result;

@@ -87,7 +87,8 @@ std::string text_of(const Move& move) {
     if (event.kind == Event::Kind::progressed) {
         text += std::string("(") + needs[static_cast<std::size_t>(event.progress.need)] +
                 (event.progress.hold_input ? ", hold_input" : "") +
-                (event.progress.new_message ? ", new_message" : "") + ")";
+                (event.progress.new_message ? ", new_message" : "") +
+                (event.progress.moved ? ", moved" : "") + ")";
     }
     if (event.amount != 0) {
         text += " " + std::to_string(event.amount) + " bytes";
@@ -129,6 +130,11 @@ void add_progress(std::vector<Move>& moves, const State& state, std::uint32_t am
         }
         moves.push_back({.forced = state.world.debt != Debt::none,
                          .event = events::progressed(progress, output, amount)});
+        if (need == Need::answer && !progress.new_message) {
+            progress.moved = true;
+            moves.push_back({.forced = state.world.debt != Debt::none,
+                             .event = events::progressed(progress, output, amount)});
+        }
         if (need == Need::nothing) {
             progress.broken = true;
             moves.push_back({.forced = state.world.debt != Debt::none,

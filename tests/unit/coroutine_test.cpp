@@ -258,6 +258,8 @@ TEST_F(CoroutineTest, ReadsAContentAndWritesAResponseInPieces) {
     pass(11ms);
     give(connection, "cd");
     EXPECT_EQ(connection.progress.need, core::Need::answer) << "while it sleeps, no more is wanted";
+    EXPECT_TRUE(connection.progress.moved);
+    EXPECT_FALSE(connection.progress.new_message) << "the content goes on";
     pass(11ms);
     EXPECT_EQ(connection.progress.need, core::Need::content);
     give(connection, "ef");
@@ -533,6 +535,7 @@ TEST_F(CompletedTest, ACallThatThrowsLeavesNothingBehind) {
     start_with_mailbox();
     TestConnection& connection = connect();
     give(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(kept.has_value());
     kept->set(1);  // when something else is awaited
     pass(1ms);
     EXPECT_EQ(connection.received, "");

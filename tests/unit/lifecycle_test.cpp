@@ -451,6 +451,15 @@ TEST_F(LifecycleTest, EachPieceOfContentBeginsItsTimeAnew) {
         << "a session that goes on without new bytes gives the peer no time";
 }
 
+TEST_F(LifecycleTest, EachPieceBeginsTheHandlersTimeAnew) {
+    reach(Phase::handling);
+    now_ms += 15'000;
+    step(events::progressed({.need = Need::answer}, false));
+    EXPECT_EQ(read_time_ms(), limits.handler_timeout_ms - 15'000);
+    step(events::progressed({.need = Need::answer, .moved = true}, false));
+    EXPECT_EQ(read_time_ms(), limits.handler_timeout_ms);
+}
+
 TEST_F(LifecycleTest, WhatArrivesWhileAHandlerWorksDoesNotExtendItsTime) {
     reach(Phase::handling);
     now_ms += 1'000;
@@ -1289,7 +1298,7 @@ TEST_F(LifecycleRateTest, APauseIsNoNewGrace) {
     reach(Phase::content);
     for (unsigned pause = 0; pause < 4; ++pause) {
         now_ms += 1'000;
-        step(events::progressed({.need = Need::answer}, false, 1));
+        step(events::progressed({.need = Need::answer, .moved = true}, false, 1));
         now_ms += 10'000;
         step(events::progressed({.need = Need::content}, false, 0));
     }
