@@ -17,8 +17,10 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "http/coroutine.hpp"
 #include "http/server.hpp"
 
 namespace enduring::http {
@@ -47,16 +49,18 @@ class Answerers {
         }
         changed_.notify_all();
     }
-    void take(RemoteResponder responder, std::string content) {
+    using Receiver = std::variant<RemoteResponder, Completion<std::string>>;
+
+    void take(Receiver receiver, std::string content) {
         {
             const std::scoped_lock lock(mutex_);
-            jobs_.emplace_back(std::move(responder), std::move(content));
+            jobs_.emplace_back(std::move(receiver), std::move(content));
         }
         changed_.notify_one();
     }
 
   private:
-    using Job = std::pair<RemoteResponder, std::string>;
+    using Job = std::pair<Receiver, std::string>;
 
     void run(unsigned seed) {
         std::minstd_rand random(seed + 1);
@@ -73,9 +77,14 @@ class Answerers {
             if (random() % 16 == 0) {
                 std::this_thread::sleep_for(std::chrono::microseconds(random() % 2'000));
             }
-            if (random() % 64 != 0) {
-                job.first.send(Status::ok, "text/plain", job.second);
-            }  // else it is dropped: 500
+            if (random() % 64 == 0) {
+                continue;  // it is dropped: 500
+            }
+            if (auto* completion = std::get_if<Completion<std::string>>(&job.first)) {
+                completion->set(std::move(job.second));
+            } else {
+                std::get<RemoteResponder>(job.first).send(Status::ok, "text/plain", job.second);
+            }
         }
     }
 
@@ -152,6 +161,15 @@ TEST(Deferred, OtherThreadsAnswerEachRequestWithItsOwnWhileClientsLeave) {
         ++asked;
         answerers.take(std::move(responder).remote(), std::string(request.parameter("name")));
     });
+    router.get(
+        "/coroutine/{name}", coroutine([&](Request request, Responder responder) -> Task<void> {
+            ++asked;
+            const std::string answer =
+                co_await completed<std::string>([&](Completion<std::string> completion) {
+                    answerers.take(std::move(completion), std::string(request.parameter("name")));
+                });
+            responder.send(Status::ok, "text/plain", answer);
+        }));
     Options options;
     options.workers = 2;
     options.connections_max = 100;
@@ -168,7 +186,8 @@ TEST(Deferred, OtherThreadsAnswerEachRequestWithItsOwnWhileClientsLeave) {
                 int socket = connect_to(port);
                 for (int i = 0; i < requests; ++i) {
                     const std::string name = std::to_string(client) + "-" + std::to_string(i);
-                    const bool sent = socket >= 0 && send_all(socket, "GET /" + name +
+                    const std::string path = (random() % 2 == 0 ? "/coroutine/" : "/") + name;
+                    const bool sent = socket >= 0 && send_all(socket, "GET " + path +
                                                                           " HTTP/1.1\r\nHost: a"
                                                                           "\r\n\r\n");
                     if (random() % 20 == 0) {
