@@ -28,7 +28,7 @@ PURE = {
     "http": """method status date text percent authority units limits media_type file_path conditional
                request_head head_memory request framing input_buffer parser chunked response writer session
                service router responder handler timers mailbox pieces request_content response_stream
-               owned_response remote_responder frame_pool task coroutines coroutine""",
+               owned_response remote_responder frame_pool task coroutines coroutine test_loop""",
 }
 PURE_FILES = {f"{layer}/{name}" for layer, names in PURE.items() for name in names.split()}
 

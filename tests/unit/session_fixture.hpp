@@ -1,10 +1,9 @@
-// Connections to a service without a loop and without sockets: a test gives bytes, time and answers
-// and looks at what would be sent. It does what core::Loop does for a protocol, and nothing else.
+// Connections to a service without a loop and without sockets, by test::Loop: what the tests of
+// sessions say of them, and what holds for all of them.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -14,9 +13,7 @@
 #include <vector>
 
 #include "core/block_pool.hpp"
-#include "core/host.hpp"
 #include "core/lifecycle.hpp"
-#include "core/send_queue.hpp"
 #include "http/limits.hpp"
 #include "http/mailbox.hpp"
 #include "http/responder.hpp"
@@ -24,26 +21,13 @@
 #include "http/router.hpp"
 #include "http/service.hpp"
 #include "http/session.hpp"
+#include "http/test_loop.hpp"
 
 namespace enduring::http {
 
-/// One client's end.
-struct TestConnection {
-    core::ConnectionId id{};
-    Session session{};
-    core::SendQueue output{};
-    core::Progress progress{};
-    std::string received{};                ///< what the client got; a file is "<file OFFSET+SIZE>"
-    std::vector<core::FilePiece> files{};  ///< of these
-    unsigned messages = 0;                 ///< how often the end of a message was reported
-    bool blocked = false;                  ///< the client takes nothing
-    bool woken = false;
-    bool closed = false;
+using TestConnection = test::LoopConnection;
 
-    [[nodiscard]] bool ended() const { return progress.need == core::Need::nothing; }
-};
-
-class SessionFixture : public testing::Test, private core::Host<Session> {
+class SessionFixture : public testing::Test {
   protected:
     static constexpr std::string_view head_fields =
         "Server: enduring\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
@@ -53,9 +37,7 @@ class SessionFixture : public testing::Test, private core::Host<Session> {
         const Limits& limits = {},
         Service::WallClock clock = [] { return std::int64_t{784111777} * 1000; },
         std::shared_ptr<Mailbox> mailbox = nullptr) {
-        service_ = std::make_unique<Service>(router_, limits, clock, std::move(mailbox));
-        service_->attach(this);
-        service_->begin_turn(now_);
+        service_ = &loop_.start(router_, limits, clock, std::move(mailbox));
         return *service_;
     }
 
@@ -71,48 +53,24 @@ class SessionFixture : public testing::Test, private core::Host<Session> {
         EXPECT_EQ(pool_.output_bytes(), 0U) << "output was not given back";
     }
 
-    TestConnection& connect() {
-        connections_.push_back(std::make_unique<TestConnection>());
-        TestConnection& connection = *connections_.back();
-        connection.id = {static_cast<std::uint32_t>(connections_.size() - 1), 1};
-        service_->open(connection.session, connection.id);
-        return connection;
-    }
+    TestConnection& connect() { return loop_.connect(); }
 
-    /// The bytes arrive in memory that is gone afterwards. When the session has ended they are
-    /// discarded, as the loop does.
     void give(TestConnection& connection, std::string_view bytes) {
-        if (connection.ended()) {
-            return;
-        }
-        EXPECT_FALSE(connection.progress.hold_input) << "the loop would not have received these";
-        const auto buffer = std::make_unique_for_overwrite<char[]>(bytes.size());
-        bytes.copy(buffer.get(), bytes.size());
-        take(connection, service_->receive(connection.session, connection.output,
-                                           {buffer.get(), bytes.size()}));
-        pump();
-    }
-    void finish_input(TestConnection& connection) {
         if (!connection.ended()) {
-            take(connection, service_->finish_input(connection.session, connection.output));
-            pump();
+            EXPECT_FALSE(connection.progress.hold_input)
+                << "the loop would not have received these";
+            loop_.give(connection, bytes);
         }
     }
+    void finish_input(TestConnection& connection) { loop_.finish_input(connection); }
     void time_out(TestConnection& connection) {
-        take(connection, service_->time_out(connection.session, connection.output));
+        loop_.time_out(connection);
         EXPECT_TRUE(connection.ended()) << "a time-out must end the session";
-        pump();
     }
     void retire(TestConnection& connection, core::Reason reason = core::Reason::drain) {
         service_->retire(connection.session, reason);
     }
-    void close(TestConnection& connection) {
-        if (!connection.closed) {
-            service_->close(connection.session);
-            connection.output.clear(pool_);
-            connection.closed = true;
-        }
-    }
+    void close(TestConnection& connection) { loop_.close(connection); }
     /// The client takes everything that waits, and goes on doing so.
     void unblock(TestConnection& connection) {
         connection.blocked = false;
@@ -132,15 +90,7 @@ class SessionFixture : public testing::Test, private core::Host<Session> {
             [this](const Request&, Responder responder) { held_.push_back(std::move(responder)); };
     }
 
-    /// What the loop does between two events.
-    void pump() {
-        for (bool changed = true; changed;) {
-            changed = false;
-            for (const auto& connection : connections_) {
-                changed = pump_one(*connection) || changed;
-            }
-        }
-    }
+    void pump() { loop_.pump(); }
 
     /// The client gets everything that was sent so far, and forgets it.
     std::string take_received(TestConnection& connection) {
@@ -175,86 +125,35 @@ class SessionFixture : public testing::Test, private core::Host<Session> {
     }
 
     void take(TestConnection& connection, core::Progress progress) {
-        connection.progress = progress;
-        connection.messages += progress.new_message ? 1 : 0;
+        loop_.take(connection, progress);
+    }
+
+    Router router_;
+    std::deque<Responder> held_;
+
+  private:
+    void check(const TestConnection& connection) {
+        const core::Progress& progress = connection.progress;
         EXPECT_EQ(progress.need == core::Need::nothing, progress.reason != core::Reason::none)
             << "the end has a reason, and nothing else has";
         if (connections_.size() == 1 &&
             (progress.need == core::Need::request || progress.need == core::Need::nothing)) {
-            EXPECT_EQ(service_->inputs().lent(), 0U) << "an idle connection holds memory";
+            EXPECT_EQ(loop_.service()->inputs().lent(), 0U) << "an idle connection holds memory";
         }
     }
 
-    Router router_;
-    std::unique_ptr<Service> service_;
-    core::BlockPool pool_;
-    std::deque<Responder> held_;
-    std::vector<std::unique_ptr<TestConnection>> connections_;
-    std::uint64_t now_ = 1000;
+    test::Loop loop_{{.read_file =
+                          [](const core::FilePiece& piece) {
+                              return "<file " + std::to_string(piece.offset) + "+" +
+                                     std::to_string(piece.size) + ">";
+                          },
+                      .on_progress = [this](TestConnection& connection) { check(connection); }}};
 
-  private:
-    Access find(core::ConnectionId id) override {
-        if (id.slot >= connections_.size()) {
-            return {};
-        }
-        TestConnection& connection = *connections_[id.slot];
-        if (connection.closed || connection.ended() || connection.id != id) {
-            return {};
-        }
-        return {&connection.session, &connection.output};
-    }
-    void wake(core::ConnectionId id) override { connections_.at(id.slot)->woken = true; }
-    core::BlockPool& blocks() override { return pool_; }
-    std::optional<core::Address> peer(core::ConnectionId id) override {
-        return core::Address{.kind = core::Address::Kind::host,
-                             .host = "192.0.2.1",
-                             .port = static_cast<std::uint16_t>(id.slot)};
-    }
-    [[nodiscard]] std::uint64_t now_ms() const override { return now_; }
-
-    bool pump_one(TestConnection& connection) {
-        if (connection.closed) {
-            return false;
-        }
-        bool changed = false;
-        if (std::exchange(connection.woken, false) && !connection.ended()) {
-            take(connection, service_->resume(connection.session, connection.output));
-            changed = true;
-        }
-        if (!connection.blocked && !connection.output.empty()) {
-            send_all(connection);
-            changed = true;
-            if (connection.progress.need == core::Need::room) {
-                take(connection, service_->resume(connection.session, connection.output));
-            }
-        }
-        return changed;
-    }
-
-    void send_all(TestConnection& connection) {
-        core::SendQueue& output = connection.output;
-        while (!output.empty()) {
-            if (const core::FilePiece* file = output.front_file()) {
-                connection.received += "<file " + std::to_string(file->offset) + "+" +
-                                       std::to_string(file->size) + ">";
-                connection.files.push_back(*file);
-                output.consume(file->size, pool_);
-                continue;
-            }
-            std::array<core::Slice, 16> slices;
-            const std::size_t count = output.gather(slices);
-            std::size_t size = 0;
-            for (std::size_t i = 0; i < count; ++i) {
-                connection.received.append(slices[i].data, slices[i].size);
-                size += slices[i].size;
-            }
-            if (size == 0) {
-                output.clear(pool_);
-                return;
-            }
-            output.consume(size, pool_);
-        }
-    }
+  protected:
+    Service* service_ = nullptr;
+    core::BlockPool& pool_ = loop_.blocks();
+    std::vector<std::unique_ptr<TestConnection>>& connections_ = loop_.connections();
+    std::uint64_t& now_ = loop_.clock_ms();
 };
 
 }  // namespace enduring::http
