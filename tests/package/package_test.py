@@ -105,6 +105,12 @@ class PackageTest(unittest.TestCase):
         build, _ = self.configure(HERE)
         self.run_command("cmake", "--build", build)
         self.assert_serves(build / "embedded")
+        self.assertEqual("", self.run_command(build / "greeting_test"))
+
+    def test_the_example_of_a_test(self) -> None:
+        """What the documentation shows is what is built and run."""
+        shown = re.search("```cpp\n(.*?)```", (ROOT / "docs/testing.md").read_text("utf-8"), re.S)
+        self.assertTrue((HERE / "greeting_test.cpp").read_text("utf-8").endswith("\n" + shown[1]))
 
     def test_a_program_made_with_pkg_config(self) -> None:
         """And without optimisation across files, so that the archives must hold machine code."""

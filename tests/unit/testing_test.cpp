@@ -29,32 +29,6 @@ void answer(Responder& responder, std::string_view content) {
     responder.send(Status::ok, "text/plain", content);
 }
 
-// The example of docs/testing.md: keep them the same.
-TEST(TestingExample, AGreeting) {
-    Router router;
-    router.get("/hello", [](const Request& request, Responder responder) {
-        responder.send(Status::ok, "text/plain", "Hello, " + *request.query_value("name"));
-    });
-    router.get("/later", [](const Request&, Responder responder) {
-        Timers& timers = responder.timers();
-        timers.after(50ms, [responder = std::move(responder)]() mutable {
-            responder.send(Status::ok, "text/plain", "now");
-        });
-    });
-
-    test::Client client(router);
-    const test::Response hello = client.get("/hello?name=Ada");
-    EXPECT_EQ(hello.status, Status::ok);
-    EXPECT_EQ(hello.field("content-type"), "text/plain");
-    EXPECT_EQ(hello.content, "Hello, Ada");
-    EXPECT_EQ(client.post("/hello", "x").status, Status::method_not_allowed);
-
-    const test::Exchange later = client.start({.target = "/later"});
-    EXPECT_FALSE(later.done());
-    client.advance(50ms);
-    EXPECT_EQ(later.response().content, "now");
-}
-
 class TestingTest : public testing::Test {
   protected:
     TestingTest() {
