@@ -303,12 +303,13 @@ bool Judge::may_be_cut() const {
         return true;
     }
     // Of a stop that ends before the wait in which it began the server knows nothing: to it the
-    // kernel has taken nothing for all that time.
+    // kernel has taken nothing for all that time; or too little since the output began, which was
+    // not before the connection did.
     const bool by_rate = times.write_bytes_per_s_min != 0;
+    const std::uint64_t now_us = scene_.timeline.now_us();
     if (scene_.plan.stopped_us != 0 && scene_.plan.sends_are_refused &&
-        is_late(scene_.timeline.now_us(), socket.last_sent_us,
-                by_rate ? std::min(times.rate_grace_ms, times.write_timeout_ms)
-                        : times.write_timeout_ms)) {
+        (is_late(now_us, socket.last_sent_us, times.write_timeout_ms) ||
+         (by_rate && is_late(now_us, connect_us_, times.rate_grace_ms)))) {
         return true;
     }
     if (manner_.reads_slowly()) {
