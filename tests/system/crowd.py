@@ -22,6 +22,7 @@ class Attacker(Client):
         reads: bool = True,
         receive_buffer: int | None = None,
     ) -> None:
+        self.begin = time.monotonic()  # the server's time begins when the kernel has connected
         super().__init__(server.address, receive_buffer)
         self._script = iter(script)
         self._reads = reads
@@ -29,7 +30,6 @@ class Attacker(Client):
         self.sent = 0  # bytes
         self.ended = ""  # how the server ended it: "closed" or "reset"
         self.took = 0.0  # seconds until then
-        self.begin = time.monotonic()
         self.socket.setblocking(False)
 
     def send_next(self) -> bool:
