@@ -122,7 +122,8 @@ class Completion {
     }
 
   private:
-    // Without memory nobody can be told: then the handler's time-out ends it.
+    // Without memory nobody can be told: the coroutine then waits until its exchange or worker
+    // ends.
     void abandon() noexcept {
         try {
             give(std::nullopt);
@@ -131,15 +132,15 @@ class Completion {
         }
     }
     void give(Result result) {
-        const std::shared_ptr<Mailbox> mailbox = std::move(mailbox_);
         // Run in the worker's thread, if the worker is still there.
-        mailbox->post(
+        mailbox_->post(
             [suspended = suspended_, slot = result_, result = std::move(result)]() mutable {
                 if (suspended.home->waits(suspended)) {
                     *slot = std::move(result);
                     suspended.home->resume(suspended);
                 }
             });
+        mailbox_ = nullptr;  // not before: if it threw, the duty is still here
     }
 
     std::shared_ptr<Mailbox> mailbox_;  // null: set, or moved away
@@ -191,17 +192,21 @@ struct ContentState {
     bool begun = false;
     bool paused = false;
     bool last = false;  ///< the content is complete
+    bool over = false;  ///< nobody gives pieces any more
 
     /// The next piece, or the end, resumes it.
     static void await(const std::shared_ptr<ContentState>& state, const Suspended& waiting);
     void take(std::string_view new_piece, bool is_last);
+    /// No piece will come: who waits for one is destroyed.
+    void drop() noexcept;
 };
 
 }  // namespace detail
 
 /// A request's content, piece by piece, for routes with ContentMode::streamed. While a coroutine
 /// waits for something else, nothing is received beyond what is there, and the client's time does
-/// not run. One reader for a content.
+/// not run. One reader for a content. A coroutine that waits for a piece which cannot come any
+/// more, since the request has been answered or given up, is destroyed.
 class ContentReader {
   public:
     explicit ContentReader(const RequestContent& content)

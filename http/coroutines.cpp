@@ -42,7 +42,7 @@ bool Coroutines::waits(const Suspended& suspended) const noexcept {
     return found != alive_.end() && found->second.wait == suspended.wait;
 }
 
-void Coroutines::resume(const Suspended& suspended) {
+void Coroutines::resume(Suspended suspended) {
     if (!waits(suspended)) {
         return;
     }

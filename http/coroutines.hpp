@@ -46,7 +46,7 @@ class Coroutines {
     [[nodiscard]] Suspended suspend(std::uint64_t number, std::coroutine_handle<> handle) noexcept;
     /// What it has waited for has come: runs it until it waits again. Throws what it throws when it
     /// ends.
-    void resume(const Suspended& suspended);
+    void resume(Suspended suspended);
     [[nodiscard]] bool waits(const Suspended& suspended) const noexcept;
     /// Destroys a coroutine that waits, or that runs, when it waits next.
     void cancel(std::uint64_t number) noexcept;

@@ -299,6 +299,41 @@ TEST_F(CoroutineTest, IsDestroyedInTheMiddleOfAContent) {
     }
 }
 
+TEST_F(CoroutineTest, NoPieceComesAfterTheAnswer) {
+    router_.on(Method::get, "/", coroutine(echo_pieces), ContentMode::streamed);
+    router_.on(Method::post, "/refuse", coroutine([&](Request, Responder responder) -> Task<void> {
+                   const Held one(held);
+                   const ContentReader reader(responder.content());
+                   static_cast<void>(co_await reader.next());
+                   responder.send(Status::content_too_large, "text/plain", "enough");
+                   while (co_await reader.next()) {
+                   }
+               }),
+               ContentMode::streamed);
+    router_.on(Method::post, "/refuse-at-once",
+               coroutine([&](Request, Responder responder) -> Task<void> {
+                   const Held one(held);
+                   const ContentReader reader(responder.content());
+                   responder.send(Status::content_too_large, "text/plain", "enough");
+                   while (co_await reader.next()) {
+                   }
+               }),
+               ContentMode::streamed);
+    start();
+    TestConnection& head = connect();
+    give(head, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_TRUE(head.received.starts_with("HTTP/1.1 200 OK\r\n"));
+    EXPECT_EQ(service_->coroutines().size(), 0U) << "though its connection is still open";
+    for (const char* const path : {"/refuse", "/refuse-at-once"}) {
+        TestConnection& connection = connect();
+        give(connection,
+             "POST " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc");
+        EXPECT_TRUE(connection.received.starts_with("HTTP/1.1 413 ")) << path;
+        EXPECT_EQ(service_->coroutines().size(), 0U) << path;
+        EXPECT_EQ(held, 0) << path;
+    }
+}
+
 TEST_F(CoroutineTest, OneThatThrowsInTheMiddleOfAContentCutsOrRefuses) {
     router_.on(Method::post, "/", coroutine([&](Request, Responder responder) -> Task<void> {
                    const Held one(held);
