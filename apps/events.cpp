@@ -42,7 +42,8 @@ Task<void> count(milliseconds interval, std::uint64_t number, Responder responde
     ResponseStream stream = std::move(responder).begin(std::move(head));
     for (;;) {
         const std::string id = std::to_string(++number);
-        const std::string event = "id: " + id + "\ndata: " + id + "\n\n";
+        std::string event("id: ");
+        event.append(id).append("\ndata: ").append(id).append("\n\n");
         if (!co_await write_to(stream, event)) {
             break;  // HEAD
         }
