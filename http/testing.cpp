@@ -223,7 +223,11 @@ void Connection::finish() {
 
 void Connection::disconnect() {
     client_.loop_.close(wire_);
-    end_of_input();
+    // Whoever leaves has not got what he still awaits, though it was to end with the connection.
+    for (const auto& state : awaited_) {
+        state->failed = true;
+    }
+    awaited_.clear();
     client_.run();
 }
 

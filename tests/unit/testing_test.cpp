@@ -255,6 +255,21 @@ TEST_F(TestingTest, ToHttp10PiecesEndWithTheConnection) {
     EXPECT_FALSE(exchange.connection().open());
 }
 
+TEST_F(TestingTest, WhoLeavesInTheMiddleHasNotGotAResponseThatEndsWithTheConnection) {
+    test::Client client(router_);
+    test::Connection& connection = client.connect();
+    connection.stop_reading();
+    const test::Exchange exchange = connection.start({.target = "/pieces", .minor_version = 0});
+    stream_->write(std::string(2000, 'x'));
+    stream_->finish();
+    client.run();
+    connection.read(300);
+    ASSERT_NE(exchange.begun(), nullptr);
+    connection.disconnect();
+    EXPECT_TRUE(exchange.failed());
+    EXPECT_FALSE(exchange.done());
+}
+
 TEST_F(TestingTest, AResponseThatIsNotFinishedIsCut) {
     test::Client client(router_);
     for (const unsigned minor_version : {0U, 1U}) {
