@@ -199,8 +199,9 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
     }
 }
 
-// A content's time runs while more of it is wanted; what comes meanwhile pays all the same. Of the
-// receive that brings its beginning all bytes do: what was before it there is less than a buffer.
+// A content's time runs while the session takes more of it, from when it first does; what comes
+// while it has stopped pays all the same. Of the receive that brings its beginning all bytes do:
+// what was before it there is less than a buffer.
 void Lifecycle::measure_content(Phase before, const Event& event, std::uint64_t now_ms,
                                 const TimeLimits& limits) {
     const std::uint64_t present_ms = now_ms - limits.absent_ms;

@@ -1,4 +1,4 @@
-// Handlers that are coroutines, and what they await. An adapter: nothing below knows of it. Pure.
+// Handlers that are coroutines, and what they await. Pure.
 #pragma once
 
 #include <chrono>
@@ -204,9 +204,9 @@ struct ContentState {
 }  // namespace detail
 
 /// A request's content, piece by piece, for routes with ContentMode::streamed. While a coroutine
-/// waits for something else, nothing is received beyond what is there, and the client's time does
-/// not run. One reader for a content. A coroutine that waits for a piece which cannot come any
-/// more, since the request has been answered or given up, is destroyed.
+/// waits for something else, little more is received (Limits::held_bytes_max), and the client's
+/// time does not run. One reader for a content. A coroutine that waits for a piece which cannot
+/// come any more, since the request has been answered or given up, is destroyed.
 class ContentReader {
   public:
     explicit ContentReader(const RequestContent& content)

@@ -220,9 +220,8 @@ class Client {
     Client& operator=(const Client&) = delete;
 
     /// Sends a request and gives the response, what the server refuses included. On a connection
-    /// that
-    // is open and idle, else on a new one. Throws Failure if the response is not there at once: see
-    // start().
+    /// that is open and idle, else on a new one. Throws Failure if the response is not there at
+    /// once: see start().
     Response send(const Request& request);
     Response get(std::string_view target, std::vector<Field> fields = {});
     Response head(std::string_view target, std::vector<Field> fields = {});
