@@ -17,13 +17,18 @@ struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) FramePool::Block {
 
 FramePool::~FramePool() {
     ENDURING_CHECK(bytes_ == 0, "a coroutine outlives its worker");
-    for (Block* block : kept_) {
-        while (block != nullptr) {
-            Block* const next = block->next;
+    release_kept();
+}
+
+void FramePool::release_kept() noexcept {
+    for (Block*& first : kept_) {
+        while (first != nullptr) {
+            Block* const block = first;
+            first = block->next;
             ::operator delete(block);
-            block = next;
         }
     }
+    kept_bytes_ = 0;
 }
 
 void* FramePool::allocate(std::size_t bytes) {
@@ -55,7 +60,11 @@ FramePool::Block* FramePool::take(std::size_t bytes) {
     }
     if (block != nullptr) {
         kept_.at(bytes / step_bytes) = block->next;
+        kept_bytes_ -= bytes;
     } else {
+        if (bytes > bytes_max_ - bytes_ - kept_bytes_) {
+            release_kept();  // they are of other sizes
+        }
         block = static_cast<Block*>(::operator new(bytes));
     }
     bytes_ += bytes;
@@ -69,6 +78,7 @@ void FramePool::keep(Block* block) noexcept {
         return;
     }
     Block*& first = kept_.at(block->bytes / step_bytes);
+    kept_bytes_ += block->bytes;
     block->next = first;
     first = block;
 }

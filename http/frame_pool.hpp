@@ -11,7 +11,8 @@ namespace enduring::http {
 /// outlive its blocks.
 class FramePool {
   public:
-    /// bytes_max: of all frames at once; beyond it allocating fails.
+    /// bytes_max: of all frames at once, and of all blocks that are kept; beyond it allocating
+    /// fails.
     explicit FramePool(std::size_t bytes_max) noexcept : bytes_max_(bytes_max) {}
     ~FramePool();
     FramePool(const FramePool&) = delete;
@@ -36,6 +37,8 @@ class FramePool {
 
     /// What frames take now.
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+    /// What blocks take that wait to be used again.
+    [[nodiscard]] std::size_t kept_bytes() const noexcept { return kept_bytes_; }
     /// An eighth is left to what has begun, so that it can go on.
     [[nodiscard]] bool takes_new() const noexcept { return bytes_ < bytes_max_ - bytes_max_ / 8; }
 
@@ -50,9 +53,11 @@ class FramePool {
 
     Block* take(std::size_t bytes);
     void keep(Block* block) noexcept;
+    void release_kept() noexcept;
 
     std::array<Block*, kept_bytes_max / step_bytes + 1> kept_{};  // by size in steps
-    std::size_t bytes_ = 0;
+    std::size_t bytes_ = 0;       // of blocks in use
+    std::size_t kept_bytes_ = 0;  // of those that wait to be used again
     std::size_t bytes_max_;
 };
 
