@@ -35,12 +35,12 @@ std::uint64_t last_event(const Request& request) {
     return number;
 }
 
-// Goes on until the client leaves: then it is destroyed where it waits.
+// Goes on until the server stops, or the client leaves: then it is destroyed where it waits.
 Task<void> count(milliseconds interval, std::uint64_t number, Responder responder) {
     Response head;
     head.content_type("text/event-stream").field("Cache-Control", "no-store");
     ResponseStream stream = std::move(responder).begin(std::move(head));
-    for (;;) {
+    while (!stream.should_end()) {
         const std::string id = std::to_string(++number);
         std::string event("id: ");
         event.append(id).append("\ndata: ").append(id).append("\n\n");

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "core/check.hpp"
 #include "http/coroutines.hpp"
@@ -27,10 +28,35 @@
 
 namespace enduring::http {
 
+namespace detail {
+
+/// The parameters of a function, or of an object that is called in one way only.
+template <class Function>
+struct Parameters {};
+template <class Function>
+    requires requires { &Function::operator(); }
+struct Parameters<Function> : Parameters<decltype(&Function::operator())> {};
+template <class Result, class... Types>
+struct Parameters<Result (*)(Types...)> {
+    static constexpr bool are_values = (!std::is_reference_v<Types> && ...);
+};
+template <class Result, class... Types>
+struct Parameters<Result (*)(Types...) noexcept> : Parameters<Result (*)(Types...)> {};
+template <class Result, class Class, class... Types>
+struct Parameters<Result (Class::*)(Types...) const> : Parameters<Result (*)(Types...)> {};
+template <class Result, class Class, class... Types>
+struct Parameters<Result (Class::*)(Types...) const noexcept> : Parameters<Result (*)(Types...)> {};
+
+template <class Function>
+concept HasKnownParameters = requires { Parameters<Function>::are_values; };
+
+}  // namespace detail
+
 /// A function that gives a coroutine for each request. It takes the request by value: what the
 /// request shows is valid until the coroutine waits for the first time, and not after.
 template <class Function>
 concept CoroutineFunction =
+    std::copy_constructible<Function> &&
     std::is_invocable_r_v<Task<void>, const Function&, const Request&, Responder>;
 
 /// Makes a handler of such a function. The coroutine runs in its worker's thread, from what it
@@ -40,17 +66,21 @@ concept CoroutineFunction =
 /// it runs. It may go on after its answer. One that throws, or ends unanswered, answers 500, or
 /// cuts the connection if a response has begun.
 ///
-/// A lambda's captures live in the router. The coroutine must not set on_gone(), which is used for
-/// this.
+/// A lambda's captures live in the router.
 template <CoroutineFunction Function>
 [[nodiscard]] Handler coroutine(Function function) {
+    if constexpr (detail::HasKnownParameters<Function>) {
+        static_assert(detail::Parameters<Function>::are_values,
+                      "a coroutine takes request and responder by value: what references refer to "
+                      "is gone when it has waited");
+    }
     return [function = std::move(function)](const Request& request, Responder responder) {
         Coroutines& coroutines = responder.coroutines();
         coroutines.serve(function, request, std::move(responder));
     };
 }
 
-class [[nodiscard]] Sleep {
+class [[nodiscard]] Sleep : public detail::Awaitable {
   public:
     explicit Sleep(std::chrono::milliseconds time) noexcept : time_(time) {}
     ~Sleep() {
@@ -88,13 +118,26 @@ class Abandoned : public std::runtime_error {
     Abandoned() : std::runtime_error("what a coroutine awaited has been given up") {}
 };
 
+namespace detail {
+
+/// What came of what a coroutine awaits; neither: it was given up.
+template <class Value>
+struct Outcome {
+    std::optional<Value> value{};
+    std::exception_ptr error{};
+};
+template <>
+struct Outcome<void> : Outcome<std::monostate> {};
+
+}  // namespace detail
+
 /// The right and duty to give a coroutine what it awaits, from any thread; see completed(). May be
 /// moved to any thread and used there, by one at a time; also when the coroutine, or its server,
 /// has gone. One that is destroyed unset gives Abandoned.
 template <class Value>
 class Completion {
   public:
-    using Result = std::optional<Value>;
+    using Result = detail::Outcome<Value>;
 
     Completion(std::shared_ptr<Mailbox> mailbox, const Suspended& suspended,
                Result& result) noexcept
@@ -115,10 +158,26 @@ class Completion {
         }
     }
 
-    /// Once; a second time is a bug and aborts. The value is destroyed if nobody waits any more.
-    void set(Value value) {
+    /// Once, or fail(); a second time is a bug and aborts. The value is destroyed if nobody waits
+    /// any more.
+    template <class Given = Value>
+        requires(!std::is_void_v<Value>)
+    void set(Given&& value) {
         ENDURING_CHECK(mailbox_ != nullptr, "what a coroutine awaits was set twice");
-        give(std::move(value));
+        give({.value = Value(std::forward<Given>(value))});
+    }
+    void set()
+        requires(std::is_void_v<Value>)
+    {
+        ENDURING_CHECK(mailbox_ != nullptr, "what a coroutine awaits was set twice");
+        give({{.value = std::monostate()}});
+    }
+    /// Awaiting throws this.
+    void fail(std::exception_ptr error) {
+        ENDURING_CHECK(mailbox_ != nullptr, "what a coroutine awaits was set twice");
+        Result result;
+        result.error = std::move(error);
+        give(std::move(result));
     }
 
   private:
@@ -126,7 +185,7 @@ class Completion {
     // ends.
     void abandon() noexcept {
         try {
-            give(std::nullopt);
+            give({});
         } catch (const std::bad_alloc&) {
             suspended_ = {};
         }
@@ -149,7 +208,7 @@ class Completion {
 };
 
 template <class Value, std::invocable<Completion<Value>> Start>
-class [[nodiscard]] Completed {
+class [[nodiscard]] Completed : public detail::Awaitable {
   public:
     explicit Completed(Start start) : start_(std::move(start)) {}
     Completed(const Completed&) = delete;
@@ -164,19 +223,24 @@ class [[nodiscard]] Completed {
         start_(Completion<Value>(mailbox, suspended, result_));
     }
     Value await_resume() {
-        if (!result_) {
+        if (result_.error) {
+            std::rethrow_exception(std::move(result_.error));
+        }
+        if (!result_.value) {
             throw Abandoned();
         }
-        return std::move(*result_);
+        if constexpr (!std::is_void_v<Value>) {
+            return std::move(*result_.value);
+        }
     }
 
   private:
     Start start_;
-    std::optional<Value> result_;
+    detail::Outcome<Value> result_;
 };
 
 /// co_await completed<Value>(start): calls start with a Completion, which it moves to whoever will
-/// set it: another thread, a pool, a client library's callback. Gives the value.
+/// set it: another thread, a pool, a client library's callback. Gives the value; Value may be void.
 template <class Value, std::invocable<Completion<Value>> Start>
 [[nodiscard]] Completed<Value, Start> completed(Start start) {
     return Completed<Value, Start>(std::move(start));
@@ -212,7 +276,7 @@ class ContentReader {
     explicit ContentReader(const RequestContent& content)
         : state_(std::make_shared<detail::ContentState>(content)) {}
 
-    class [[nodiscard]] Next {
+    class [[nodiscard]] Next : public detail::Awaitable {
       public:
         explicit Next(detail::ContentState& state,
                       const std::shared_ptr<detail::ContentState>& shared) noexcept
@@ -241,7 +305,7 @@ class ContentReader {
     std::shared_ptr<detail::ContentState> state_;
 };
 
-class [[nodiscard]] Write {
+class [[nodiscard]] Write : public detail::Awaitable {
   public:
     Write(ResponseStream& stream, std::string_view bytes) noexcept
         : stream_(stream), bytes_(bytes) {}

@@ -24,7 +24,7 @@ void Coroutines::begin(Task<void> task, const RequestContent& exchange) {
         return;
     }
     try {
-        exchange.on_gone([this, number] { cancel(number); });
+        exchange.serve_by(number);
     } catch (...) {
         cancel(number);
         throw;

@@ -21,6 +21,7 @@ struct Pieces {
     EventFunction on_room;                  ///< the response's output has room again
     bool on_room_set = false;               ///< ... was set since this was false
     EventFunction on_gone;                  ///< the exchange ended before its response was complete
+    std::uint64_t coroutine = 0;            ///< ... is destroyed then; 0: none
     std::uint64_t response_bytes_left = 0;  ///< of a response whose length is known
     core::Reason reason = core::Reason::none;  ///< why the connection ends after the response
     Mode mode = Mode::none;                    ///< of the response

@@ -14,8 +14,8 @@ void RequestContent::pause() const { exchanges_->pause(connection_, number_, tru
 
 void RequestContent::resume() const { exchanges_->pause(connection_, number_, false); }
 
-void RequestContent::on_gone(EventFunction function) const {
-    exchanges_->on_gone(connection_, number_, std::move(function));
+void RequestContent::serve_by(std::uint64_t coroutine) const {
+    exchanges_->serve_by(connection_, number_, coroutine);
 }
 
 }  // namespace enduring::http

@@ -8,6 +8,7 @@
 
 namespace enduring::http {
 
+class Coroutines;
 class Exchanges;
 
 /// Made by Responder::content(). May be copied and kept; harmless when its exchange has ended, but
@@ -33,10 +34,12 @@ class RequestContent {
     void pause() const;
     void resume() const;
 
-    /// As Responder::on_gone().
-    void on_gone(EventFunction function) const;
-
   private:
+    friend class Coroutines;
+
+    /// That coroutine answers the request: it is destroyed if the exchange ends before it has.
+    void serve_by(std::uint64_t coroutine) const;
+
     Exchanges* exchanges_;
     core::ConnectionId connection_;
     std::uint32_t number_;

@@ -74,4 +74,8 @@ bool Responder::alive() const noexcept {
     return exchanges_ != nullptr && exchanges_->is_waiting(connection_, number_);
 }
 
+bool Responder::should_end() const noexcept {
+    return exchanges_ != nullptr && exchanges_->should_end(connection_, number_);
+}
+
 }  // namespace enduring::http

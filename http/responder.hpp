@@ -43,6 +43,10 @@ class Responder {
 
     /// The client still waits for this answer.
     [[nodiscard]] bool alive() const noexcept;
+    /// The connection is to end after this answer: the server has been told to stop, or the
+    /// connection is as old as it may be. An answer that is held back for news to come should be
+    /// given now; what is still unanswered when the server's time to drain is over is cut.
+    [[nodiscard]] bool should_end() const noexcept;
 
     /// Begins an answer whose content is made in pieces, and sends its head; this responder is
     /// spent then. size: the content's length; without one it is sent in chunks (RFC 9112 §7.1), to
@@ -78,6 +82,9 @@ class Exchanges {
                         Response&& response) = 0;
     [[nodiscard]] virtual bool is_waiting(core::ConnectionId connection,
                                           std::uint32_t number) const noexcept = 0;
+    /// ... and the connection is to end after it.
+    [[nodiscard]] virtual bool should_end(core::ConnectionId connection,
+                                          std::uint32_t number) const noexcept = 0;
 
     // For exchanges in pieces. If they are not waited for, nothing happens.
     virtual void begin(core::ConnectionId connection, std::uint32_t number, Response&& head,
@@ -92,6 +99,8 @@ class Exchanges {
     virtual void on_gone(core::ConnectionId connection, std::uint32_t number,
                          EventFunction function) = 0;
     virtual void pause(core::ConnectionId connection, std::uint32_t number, bool pauses) = 0;
+    virtual void serve_by(core::ConnectionId connection, std::uint32_t number,
+                          std::uint64_t coroutine) = 0;
 
     [[nodiscard]] virtual std::optional<core::Address> peer(core::ConnectionId connection) = 0;
     [[nodiscard]] virtual Timers& timers() noexcept = 0;

@@ -45,4 +45,8 @@ bool ResponseStream::alive() const noexcept {
     return exchanges_ != nullptr && exchanges_->is_waiting(connection_, number_);
 }
 
+bool ResponseStream::should_end() const noexcept {
+    return exchanges_ != nullptr && exchanges_->should_end(connection_, number_);
+}
+
 }  // namespace enduring::http

@@ -102,9 +102,23 @@ void Service::pause(core::ConnectionId connection, std::uint32_t number, bool pa
         [&](Session& session, core::SendQueue&) { return session.pause(pauses); });
 }
 
+void Service::serve_by(core::ConnectionId connection, std::uint32_t number,
+                       std::uint64_t coroutine) {
+    act(connection, number, [&](Session& session, core::SendQueue&) {
+        session.pieces(*this).coroutine = coroutine;
+        return false;
+    });
+}
+
 bool Service::is_waiting(core::ConnectionId connection, std::uint32_t number) const noexcept {
     const auto access = host_->find(connection);
     return access.session != nullptr && access.session->is_waiting(number);
+}
+
+bool Service::should_end(core::ConnectionId connection, std::uint32_t number) const noexcept {
+    const auto access = host_->find(connection);
+    return access.session != nullptr && access.session->is_waiting(number) &&
+           access.session->is_retired();
 }
 
 // The field is made once a second, at the first turn after the second has changed. The wall clock

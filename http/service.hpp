@@ -84,6 +84,8 @@ class Service final : public Exchanges {
     void answer(core::ConnectionId connection, std::uint32_t number, Response&& response) override;
     [[nodiscard]] bool is_waiting(core::ConnectionId connection,
                                   std::uint32_t number) const noexcept override;
+    [[nodiscard]] bool should_end(core::ConnectionId connection,
+                                  std::uint32_t number) const noexcept override;
     void begin(core::ConnectionId connection, std::uint32_t number, Response&& head,
                std::optional<std::uint64_t> size) override;
     bool write(core::ConnectionId connection, std::uint32_t number,
@@ -96,6 +98,8 @@ class Service final : public Exchanges {
     void on_gone(core::ConnectionId connection, std::uint32_t number,
                  EventFunction function) override;
     void pause(core::ConnectionId connection, std::uint32_t number, bool pauses) override;
+    void serve_by(core::ConnectionId connection, std::uint32_t number,
+                  std::uint64_t coroutine) override;
     [[nodiscard]] std::optional<core::Address> peer(core::ConnectionId connection) override {
         return host_->peer(connection);
     }

@@ -39,6 +39,8 @@ class Session {
     }
     void close(Service& service);
 
+    /// The running exchange is the last one.
+    [[nodiscard]] bool is_retired() const noexcept { return retire_reason_ != core::Reason::none; }
     /// The number-th request of this connection waits for its answer.
     [[nodiscard]] bool is_waiting(std::uint32_t number) const noexcept {
         return (state_ == State::answer || (state_ == State::content && streamed_)) &&

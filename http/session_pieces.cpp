@@ -35,8 +35,14 @@ void Session::drop_pieces(Service& service) noexcept {
         return;
     }
     const std::unique_ptr<Pieces> dropped = std::move(input_->pieces);
-    if (!dropped->done && dropped->on_gone) {
+    if (dropped->done) {
+        return;
+    }
+    if (dropped->on_gone) {
         call(service, dropped->on_gone);
+    }
+    if (dropped->coroutine != 0) {
+        service.coroutines().cancel(dropped->coroutine);
     }
 }
 

@@ -1,11 +1,13 @@
 // What a coroutine gives back that a handler is, or that a handler awaits. Pure.
 #pragma once
 
+#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "core/check.hpp"
@@ -25,6 +27,26 @@ struct Suspended {
 };
 
 namespace detail {
+
+/// What a coroutine may await besides tasks: they know how it is resumed, and that it may go
+/// before.
+struct Awaitable {};
+
+/// ... and this stands for one while it is awaited, since g++ 12 would copy it.
+template <std::derived_from<Awaitable> Awaited>
+struct Awaiting {
+    Awaited& awaited;  ///< lives as long as the expression that awaits it
+
+    [[nodiscard]] bool await_ready() const { return awaited.await_ready(); }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> handle) const {
+        awaited.await_suspend(handle);
+    }
+    decltype(auto) await_resume() const { return awaited.await_resume(); }
+};
+
+/// Marks a Task.
+struct Tasks {};
 
 class TaskPromise {
   public:
@@ -54,6 +76,20 @@ class TaskPromise {
     }
     /// It begins to wait.
     [[nodiscard]] Suspended suspend(std::coroutine_handle<> handle) const noexcept;
+
+    template <class Awaited>
+    [[nodiscard]] decltype(auto) await_transform(Awaited&& awaited) const noexcept {
+        using Type = std::remove_cvref_t<Awaited>;
+        if constexpr (std::is_base_of_v<Tasks, Type>) {
+            return std::forward<Awaited>(awaited).operator co_await();
+        } else {
+            static_assert(std::is_base_of_v<Awaitable, Type>,
+                          "a Task awaits tasks, sleep_for(), completed(), ContentReader::next() "
+                          "and write_to(); what other libraries have is awaited through "
+                          "completed()");
+            return Awaiting<Type>{awaited};
+        }
+    }
     [[nodiscard]] Coroutines* home() const noexcept { return home_; }
     [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
     void rethrow() const {
@@ -99,7 +135,7 @@ class ValuePromise<void> : public TaskPromise {
 /// Its frame comes from the worker's pool; what parameters and variables it has that are references
 /// or views must outlive it.
 template <class Value = void>
-class [[nodiscard]] Task {
+class [[nodiscard]] Task : detail::Tasks {
   public:
     class promise_type final : public detail::ValuePromise<Value> {
       public:

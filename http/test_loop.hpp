@@ -91,6 +91,10 @@ class Loop final : private core::Host<Session> {
     void finish_input(LoopConnection& connection);
     /// The time of the session's phase is over.
     void time_out(LoopConnection& connection);
+    /// The running exchange is to be the last.
+    void retire(LoopConnection& connection) {
+        service_->retire(connection.session, core::Reason::drain);
+    }
     /// The client takes so much of what waits, though it is blocked.
     void read(LoopConnection& connection, std::size_t bytes_max);
     /// The connection is over.

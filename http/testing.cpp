@@ -238,6 +238,12 @@ void Connection::time_out() {
     client_.run();
 }
 
+void Connection::retire() {
+    if (!wire_.closed) {
+        client_.loop_.retire(wire_);
+    }
+}
+
 void Connection::read(std::size_t bytes_max) {
     if (!wire_.closed) {
         client_.loop_.read(wire_, bytes_max);

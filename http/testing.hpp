@@ -147,6 +147,9 @@ class Connection {
     void disconnect();
     /// The server's time for what the connection waits for is over: 408, 503, or the end.
     void time_out();
+    /// The server is to stop: what it answers now is the last; see Responder::should_end(). An idle
+    /// connection would be closed, which a test need not see.
+    void retire();
 
     /// The client takes no byte until resume_reading(), beyond what read() takes.
     void stop_reading() noexcept { wire_.blocked = true; }

@@ -54,6 +54,18 @@ class EventsTest(SystemTest):
         wait_until(lambda: server.descriptors() <= before, "the descriptors to come back")
         self.assert_serves(server)
 
+    def test_ends_its_streams_when_the_server_stops(self) -> None:
+        server = self.serve("events", "--interval-ms", "50", "--drain-timeout", "60s")
+        clients = [self.listen(server) for _ in range(20)]
+        begin = time.monotonic()
+        server.terminate()
+        for client in clients:
+            while chunk := read_chunk(client):
+                self.assertTrue(chunk.startswith(b"id: "), chunk)
+            client.expect_end()
+        self.assertEqual(server.wait(), 0)
+        self.assert_took(begin, 0, scaled(5))
+
     def test_answers_head_and_others(self) -> None:
         server = self.serve("events")
         client = self.connect(server)

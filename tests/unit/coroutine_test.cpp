@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -127,6 +126,45 @@ TEST_F(CoroutineTest, IsDestroyedWhenItsTimeIsOver) {
     time_out(connection);
     EXPECT_EQ(held, 0);
     EXPECT_EQ(connection.received, error("503 Service Unavailable", "close"));
+}
+
+TEST_F(CoroutineTest, MaySetWhatIsToldWhenItsClientLeaves) {
+    int gone = 0;
+    router_.get("/", coroutine([&](Request, Responder responder) -> Task<void> {
+                    const Held one(held);
+                    responder.on_gone([&gone] { ++gone; });
+                    co_await sleep_for(20ms);
+                    responder.send(Response(Status::ok));
+                }));
+    start();
+    TestConnection& connection = connect();
+    give(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    close(connection);
+    EXPECT_EQ(gone, 1);
+    EXPECT_EQ(held, 0) << "it is destroyed all the same";
+}
+
+TEST_F(CoroutineTest, EndsItsStreamWhenTheServerStops) {
+    router_.get("/", coroutine([&](Request, Responder responder) -> Task<void> {
+                    const Held one(held);
+                    ResponseStream stream = std::move(responder).begin(Response());
+                    while (!stream.should_end()) {
+                        if (!co_await write_to(stream, "x")) {
+                            break;
+                        }
+                        co_await sleep_for(20ms);
+                    }
+                    stream.finish();
+                }));
+    start();
+    TestConnection& connection = connect();
+    give(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    pass(21ms);
+    EXPECT_FALSE(connection.received.ends_with("0\r\n\r\n"));
+    service_->retire(connection.session, core::Reason::drain);
+    pass(21ms);
+    EXPECT_TRUE(connection.received.ends_with("1\r\nx\r\n1\r\nx\r\n0\r\n\r\n"));
+    EXPECT_EQ(held, 0);
 }
 
 TEST_F(CoroutineTest, MayGoOnAfterItsAnswer) {
@@ -404,6 +442,17 @@ TEST_F(CoroutineTest, NobodyWantsTheContentOfHead) {
     EXPECT_FALSE(wanted);
 }
 
+// What a function takes, as far as it can be known: references would not last.
+constexpr auto by_value = [](Request, Responder) -> Task<void> { co_return; };
+constexpr auto by_reference = [](const Request&, Responder) -> Task<void> { co_return; };
+constexpr auto by_any = [](auto, auto) -> Task<void> { co_return; };
+static_assert(detail::Parameters<decltype(by_value)>::are_values);
+static_assert(detail::Parameters<Task<void> (*)(Request, Responder)>::are_values);
+static_assert(!detail::Parameters<decltype(by_reference)>::are_values);
+static_assert(!detail::Parameters<Task<void> (*)(Request, Responder&&)>::are_values);
+static_assert(!detail::HasKnownParameters<decltype(by_any)>);
+static_assert(CoroutineFunction<decltype(by_any)>);
+
 // ---- memory ------------------------------------------------------------------------------------
 
 TEST_F(CoroutineTest, WhenFramesTakeTooMuchNewOnesGet503) {
@@ -453,6 +502,25 @@ TEST(FramePoolTest, GivesAFrameAgain) {
     FramePool::give_back(large);
     FramePool::give_back(again);
     EXPECT_EQ(pool.bytes(), 0U);
+}
+
+TEST(FramePoolTest, WhatIsKeptTakesNoMemoryFromOtherSizes) {
+    FramePool pool(10'000);
+    const FramePool::Use use(pool);
+    std::vector<void*> frames;
+    for (unsigned i = 0; i < 9; ++i) {
+        frames.push_back(FramePool::allocate(1'000));
+    }
+    for (void* frame : frames) {
+        FramePool::give_back(frame);
+    }
+    EXPECT_EQ(pool.kept_bytes(), 9U * 1'024);
+    void* const again = FramePool::allocate(1'000);
+    EXPECT_EQ(pool.kept_bytes(), 8U * 1'024) << "it is one of those that were kept";
+    void* const large = FramePool::allocate(4'000);
+    EXPECT_EQ(pool.kept_bytes(), 0U) << "used and kept ones together would have been too many";
+    FramePool::give_back(large);
+    FramePool::give_back(again);
 }
 
 TEST(FramePoolTest, WithoutAPoolTheHeapGives) {
@@ -552,13 +620,49 @@ TEST_F(CompletedTest, NobodyIsThereAnyMore) {
     completions[1].set("too late");
 }
 
+TEST_F(CompletedTest, MayGiveNothingOrAnError) {
+    std::vector<Completion<void>> kept;
+    router_.get("/", coroutine([&](Request, Responder responder) -> Task<void> {
+                    const auto keep = [&](Completion<void> completion) {
+                        kept.push_back(std::move(completion));
+                    };
+                    std::string log;
+                    co_await completed<void>(keep);
+                    log += "done, ";
+                    try {
+                        co_await completed<void>(keep);
+                    } catch (const std::runtime_error& error) {
+                        log += error.what();
+                    }
+                    try {
+                        co_await completed<void>(keep);
+                    } catch (const Abandoned&) {
+                        log += ", abandoned";
+                    }
+                    responder.send(Status::ok, "text/plain", log);
+                }));
+    start_with_mailbox();
+    TestConnection& connection = connect();
+    give(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_EQ(kept.size(), 1U);
+    kept.back().set();
+    pass(1ms);
+    ASSERT_EQ(kept.size(), 2U);
+    kept.back().fail(std::make_exception_ptr(std::runtime_error("no such row")));
+    pass(1ms);
+    ASSERT_EQ(kept.size(), 3U);
+    kept.clear();
+    pass(1ms);
+    EXPECT_EQ(connection.received, text("200 OK", "done, no such row, abandoned"));
+}
+
 TEST_F(CompletedTest, ACallThatThrowsLeavesNothingBehind) {
-    std::optional<Completion<int>> kept;
+    std::vector<Completion<int>> kept;
     router_.get("/", coroutine([&](Request, Responder responder) -> Task<void> {
                     std::string what;
                     try {
                         static_cast<void>(co_await completed<int>([&](Completion<int> completion) {
-                            kept = std::move(completion);
+                            kept.push_back(std::move(completion));
                             throw std::runtime_error("no thread is free");
                         }));
                     } catch (const std::runtime_error& error) {
@@ -570,13 +674,13 @@ TEST_F(CompletedTest, ACallThatThrowsLeavesNothingBehind) {
     start_with_mailbox();
     TestConnection& connection = connect();
     give(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    ASSERT_TRUE(kept.has_value());
-    kept->set(1);  // when something else is awaited
+    ASSERT_EQ(kept.size(), 1U);
+    kept.front().set(1);  // when something else is awaited
     pass(1ms);
     EXPECT_EQ(connection.received, "");
     pass(20ms);
     EXPECT_EQ(connection.received, text("200 OK", "no thread is free"));
-    kept.reset();
+    kept.clear();
 }
 
 }  // namespace

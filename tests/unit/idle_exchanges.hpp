@@ -19,6 +19,10 @@ class IdleExchanges : public Exchanges {
                                   std::uint32_t /*number*/) const noexcept override {
         return false;
     }
+    [[nodiscard]] bool should_end(core::ConnectionId /*connection*/,
+                                  std::uint32_t /*number*/) const noexcept override {
+        return false;
+    }
     void begin(core::ConnectionId /*connection*/, std::uint32_t /*number*/, Response&& /*head*/,
                std::optional<std::uint64_t> /*size*/) override {}
     bool write(core::ConnectionId /*connection*/, std::uint32_t /*number*/,
@@ -35,6 +39,8 @@ class IdleExchanges : public Exchanges {
                  EventFunction /*function*/) override {}
     void pause(core::ConnectionId /*connection*/, std::uint32_t /*number*/,
                bool /*pauses*/) override {}
+    void serve_by(core::ConnectionId /*connection*/, std::uint32_t /*number*/,
+                  std::uint64_t /*coroutine*/) override {}
     [[nodiscard]] std::optional<core::Address> peer(core::ConnectionId /*connection*/) override {
         return std::nullopt;
     }
