@@ -34,11 +34,6 @@ class HeadCounter {
         return heads;
     }
 
-  private:
-    bool repeats(const unsigned char* bytes, std::size_t size) const {
-        return last_size_ != 0 && size >= last_size_ && std::memcmp(bytes, last_, last_size_) == 0;
-    }
-
     // Where the first terminator ends; 0 when there is none.
     static std::size_t find_end(std::uint32_t& window, const unsigned char* bytes,
                                 std::size_t begin, std::size_t size) {
@@ -50,6 +45,11 @@ class HeadCounter {
             }
         }
         return 0;
+    }
+
+  private:
+    bool repeats(const unsigned char* bytes, std::size_t size) const {
+        return last_size_ != 0 && size >= last_size_ && std::memcmp(bytes, last_, last_size_) == 0;
     }
 
     unsigned char last_[1024];

@@ -11,8 +11,10 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,7 +34,7 @@ std::uint64_t now_ns() {
 }
 
 struct Connection {
-    enum class State { disconnected, connecting, awaiting_responses, awaiting_close };
+    enum class State { disconnected, connecting, resting, awaiting_responses, awaiting_close };
 
     int fd = -1;
     State state = State::disconnected;
@@ -64,22 +66,34 @@ class Load {
     // Sends until the time is up, then takes the responses that are still due.
     void run() {
         begin_ns_ = end_ns_ = now_ns();
-        deadline_ns_ = begin_ns_ + options_.seconds * second_ns;
+        deadline_ns_ = options_.paced() ? forever : begin_ns_ + options_.seconds * second_ns;
         for (Connection& connection : connections_) {
             connect(connection);
+            // Whoever connects all at once overruns the server's queue.
+            if (options_.paced() && (&connection - connections_.data()) % 64 == 63) {
+                pause_ms(10);
+            }
         }
+        if (options_.paced()) {
+            await_connections();
+            if (options_.wait) {
+                std::puts("ready");
+                std::fflush(stdout);
+                std::getchar();
+            }
+            begin_ns_ = end_ns_ = now_ns();
+            deadline_ns_ = begin_ns_ + options_.seconds * second_ns;
+        }
+        next_due_ns_ = begin_ns_;
         std::uint64_t next_sweep_ns = begin_ns_ + sweep_interval_ns;
-        epoll_event events[256];
-        while (busy_ != 0 || now_ns() < deadline_ns_) {
-            int count = epoll_wait(epoll_, events, 256, 20);
-            if (count < 0 && errno != EINTR) {
-                bench::fail(std::string("load: epoll_wait: ") + std::strerror(errno));
-            }
-            for (int i = 0; i < count; ++i) {
-                on_event(connections_[events[i].data.u32], events[i].events);
-            }
+        while ((options_.paced() ? in_flight_ : busy_) != 0 || now_ns() < deadline_ns_) {
+            // Who keeps to a rate does not sleep: a wait is not exact enough.
+            take_events(options_.rate != 0 ? 0 : 20);
             // Between the batches of events, so that none of them is of a connection that is gone.
             std::uint64_t now = now_ns();
+            if (options_.paced()) {
+                pace(now);
+            }
             if (now >= next_sweep_ns) {
                 sweep(now);
                 next_sweep_ns = now + sweep_interval_ns;
@@ -96,6 +110,40 @@ class Load {
     static constexpr std::uint64_t second_ns = 1'000'000'000;
     static constexpr std::uint64_t sweep_interval_ns = second_ns / 10;
     static constexpr std::size_t read_size = 256 * 1024;
+
+    static constexpr std::uint64_t forever = ~std::uint64_t{0};
+
+    void take_events(int wait_ms) {
+        epoll_event events[256];
+        int count = epoll_wait(epoll_, events, 256, wait_ms);
+        if (count < 0 && errno != EINTR) {
+            bench::fail(std::string("load: epoll_wait: ") + std::strerror(errno));
+        }
+        for (int i = 0; i < count; ++i) {
+            on_event(connections_[events[i].data.u32], events[i].events);
+        }
+    }
+
+    void pause_ms(std::uint64_t time_ms) {
+        std::uint64_t end_ns = now_ns() + time_ms * second_ns / 1000;
+        while (now_ns() < end_ns) {
+            take_events(1);
+        }
+    }
+
+    void await_connections() {
+        std::uint64_t give_up_ns = begin_ns_ + options_.timeout_s * second_ns;
+        while (resting_.size() < connections_.size()) {
+            if (now_ns() > give_up_ns || report_.errors.total() != 0) {
+                bench::fail(
+                    "load: only " + std::to_string(resting_.size()) +
+                    " connections could be made: " + std::to_string(report_.errors.closed_early) +
+                    " closed, " + std::to_string(report_.errors.reset) + " reset, " +
+                    std::to_string(report_.errors.connect) + " refused");
+            }
+            take_events(20);
+        }
+    }
 
     bool time_is_up() const { return end_ns_ >= deadline_ns_; }
 
@@ -134,11 +182,42 @@ class Load {
         ++report_.connections;
         connection.begun = 0;
         connection.reader.reset();
-        begin_batch(connection);
+        if (options_.paced()) {
+            rest(connection);
+        } else {
+            begin_batch(connection);
+        }
+    }
+
+    // The connection is idle until its turn comes.
+    void rest(Connection& connection) {
+        connection.state = State::resting;
+        resting_.push_back(static_cast<std::uint32_t>(&connection - connections_.data()));
+    }
+
+    // Begins what is due, on the connections that have rested longest.
+    void pace(std::uint64_t now) {
+        std::uint64_t most = options_.in_flight != 0 ? options_.in_flight : connections_.size();
+        while (!resting_.empty() && now < deadline_ns_) {
+            Connection& connection = connections_[resting_.front()];
+            if (connection.state == State::resting) {
+                if (in_flight_ >= most || (options_.rate != 0 && now < next_due_ns_)) {
+                    return;
+                }
+                ++in_flight_;
+                begin_batch(connection);
+                if (options_.rate != 0) {
+                    connection.since_ns = next_due_ns_;
+                    next_due_ns_ += second_ns / options_.rate;
+                }
+            }
+            resting_.pop_front();
+        }
     }
 
     // The client's own close, after which the slot connects anew while there is time.
     void disconnect(Connection& connection) {
+        in_flight_ -= options_.paced() && connection.state == State::awaiting_responses ? 1 : 0;
         close(connection.fd);  // Takes it out of the epoll set, too.
         connection.fd = -1;
         connection.state = State::disconnected;
@@ -268,6 +347,7 @@ class Load {
             // Pipelined requests after this one are not answered: RFC 9112, section 9.6.
             report_.unanswered_after_close += connection.unanswered;
             connection.unanswered = 0;
+            in_flight_ -= options_.paced() ? 1 : 0;
             connection.state = State::awaiting_close;
             connection.since_ns = end_ns_;
             return true;
@@ -277,6 +357,9 @@ class Load {
         }
         if (more_bytes) {
             abandon(connection, report_.errors.surplus);
+        } else if (options_.paced()) {
+            --in_flight_;
+            rest(connection);
         } else if (time_is_up()) {
             disconnect(connection);
         } else if (connection.begun == options_.requests_per_connection) {
@@ -294,7 +377,8 @@ class Load {
                 if (now < deadline_ns_) {
                     connect(connection);
                 }
-            } else if (now - connection.since_ns > timeout_ns) {
+            } else if (connection.state != State::resting &&
+                       now > connection.since_ns + timeout_ns) {
                 abandon(connection, connection.state == State::connecting ? report_.errors.connect
                                     : connection.state == State::awaiting_close
                                         ? report_.errors.not_closed
@@ -308,7 +392,10 @@ class Load {
     std::vector<Connection> connections_;
     sockaddr_in address_{};
     int epoll_ = -1;
-    std::uint64_t busy_ = 0;  // Connections that are not disconnected.
+    std::uint64_t busy_ = 0;             // Connections that are not disconnected.
+    std::uint64_t in_flight_ = 0;        // Requests, when connections take turns.
+    std::uint64_t next_due_ns_ = 0;      // When the next request is to be sent, by the rate.
+    std::deque<std::uint32_t> resting_;  // Who has rested longest comes first; ended ones, too.
     std::uint64_t begin_ns_ = 0;
     std::uint64_t deadline_ns_ = 0;
     std::uint64_t end_ns_ = 0;  // When bytes came last.
@@ -320,8 +407,13 @@ class Load {
 }  // namespace
 
 int main(int argc, char** argv) {
-    Load load(bench::parse_load_options(argc, argv));
+    bench::LoadOptions options = bench::parse_load_options(argc, argv);
+    Load load(options);
     load.run();
     load.report().print();
+    std::fflush(stdout);
+    if (options.wait) {
+        std::getchar();
+    }
     return load.report().good() ? 0 : 1;
 }

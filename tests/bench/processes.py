@@ -63,7 +63,8 @@ def raise_descriptor_limit(wanted=0):
 
 def start(command, cpu, **options):
     """Runs a command on one CPU, in a session of its own."""
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True,
+    options.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.Popen(command, start_new_session=True,
                             preexec_fn=lambda: os.sched_setaffinity(0, {cpu}), **options)
 
 
