@@ -12,10 +12,10 @@
 #include "core/buffer_ring.hpp"
 #include "core/listener.hpp"
 #include "core/ring.hpp"
-#include "tests/simulation/faults.hpp"
-#include "tests/simulation/network.hpp"
-#include "tests/simulation/ring.hpp"
-#include "tests/simulation/timeline.hpp"
+#include "simulation/faults.hpp"
+#include "simulation/network.hpp"
+#include "simulation/ring.hpp"
+#include "simulation/timeline.hpp"
 
 namespace enduring::contract {
 

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "tests/simulation/random.hpp"
+#include "simulation/random.hpp"
 
 namespace enduring::simulation {
 

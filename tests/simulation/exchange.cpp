@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "simulation/report.hpp"
 #include "tests/simulation/content.hpp"
-#include "tests/simulation/report.hpp"
 
 namespace enduring::simulation {
 

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "tests/simulation/plan.hpp"
-#include "tests/simulation/random.hpp"
-#include "tests/simulation/timeline.hpp"
+#include "simulation/plan.hpp"
+#include "simulation/random.hpp"
+#include "simulation/timeline.hpp"
 
 namespace enduring::simulation {
 

@@ -125,7 +125,7 @@ def misplaced():
 
 def copy_sources(target):
     for name in ("CMakeLists.txt", "CMakePresets.json", "cmake", "core", "http", "apps",
-                 "tests"):
+                 "simulation", "tests"):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, target / name)

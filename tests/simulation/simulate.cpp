@@ -7,10 +7,10 @@
 #include <thread>
 #include <vector>
 
-#include "tests/simulation/faults.hpp"
-#include "tests/simulation/report.hpp"
-#include "tests/simulation/sweep.hpp"
-#include "tests/simulation/world.hpp"
+#include "simulation/faults.hpp"
+#include "simulation/report.hpp"
+#include "simulation/sweep.hpp"
+#include "simulation/world.hpp"
 
 namespace enduring::simulation {
 namespace {

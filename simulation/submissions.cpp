@@ -7,9 +7,9 @@
 #include <cerrno>
 
 #include "core/token.hpp"
-#include "tests/simulation/names.hpp"
-#include "tests/simulation/report.hpp"
-#include "tests/simulation/ring.hpp"
+#include "simulation/names.hpp"
+#include "simulation/report.hpp"
+#include "simulation/ring.hpp"
 
 namespace enduring::simulation {
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "tests/simulation/plan.hpp"
+#include "simulation/plan.hpp"
 
 namespace enduring::simulation {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "tests/simulation/random.hpp"
+#include "simulation/random.hpp"
 
 namespace enduring::simulation {
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string_view>
 
-#include "tests/simulation/random.hpp"
+#include "simulation/random.hpp"
 
 namespace enduring::simulation {
 

@@ -1,4 +1,4 @@
-#include "tests/simulation/plan.hpp"
+#include "simulation/plan.hpp"
 
 #include <fmt/format.h>
 

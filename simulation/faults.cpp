@@ -1,4 +1,4 @@
-#include "tests/simulation/faults.hpp"
+#include "simulation/faults.hpp"
 
 namespace enduring::simulation {
 

@@ -13,10 +13,10 @@
 
 #include "core/result.hpp"
 #include "core/ring.hpp"
-#include "tests/simulation/buffers.hpp"
-#include "tests/simulation/faults.hpp"
-#include "tests/simulation/network.hpp"
-#include "tests/simulation/timeline.hpp"
+#include "simulation/buffers.hpp"
+#include "simulation/faults.hpp"
+#include "simulation/network.hpp"
+#include "simulation/timeline.hpp"
 
 namespace enduring::simulation {
 

@@ -1,5 +1,5 @@
 // The queues of the simulated ring, and waiting: what the system call io_uring_enter does.
-#include "tests/simulation/ring.hpp"
+#include "simulation/ring.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "core/token.hpp"
-#include "tests/simulation/names.hpp"
-#include "tests/simulation/report.hpp"
+#include "simulation/names.hpp"
+#include "simulation/report.hpp"
 
 namespace enduring::simulation {
 

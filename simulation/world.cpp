@@ -1,4 +1,4 @@
-#include "tests/simulation/world.hpp"
+#include "simulation/world.hpp"
 
 #include <deque>
 #include <memory>
@@ -15,10 +15,10 @@
 #include "http/router.hpp"
 #include "http/service.hpp"
 #include "http/thread_mailbox.hpp"
-#include "tests/simulation/client.hpp"
-#include "tests/simulation/network.hpp"
-#include "tests/simulation/report.hpp"
-#include "tests/simulation/ring.hpp"
+#include "simulation/client.hpp"
+#include "simulation/network.hpp"
+#include "simulation/report.hpp"
+#include "simulation/ring.hpp"
 #include "tests/simulation/routes.hpp"
 
 namespace enduring::simulation {

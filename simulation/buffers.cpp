@@ -1,9 +1,9 @@
-#include "tests/simulation/buffers.hpp"
+#include "simulation/buffers.hpp"
 
 #include <algorithm>
 #include <cstring>
 
-#include "tests/simulation/report.hpp"
+#include "simulation/report.hpp"
 
 namespace enduring::simulation {
 

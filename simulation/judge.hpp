@@ -9,11 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "simulation/manner.hpp"
+#include "simulation/network.hpp"
+#include "simulation/plan.hpp"
+#include "simulation/timeline.hpp"
 #include "tests/simulation/exchange.hpp"
-#include "tests/simulation/manner.hpp"
-#include "tests/simulation/network.hpp"
-#include "tests/simulation/plan.hpp"
-#include "tests/simulation/timeline.hpp"
 
 namespace enduring::simulation {
 

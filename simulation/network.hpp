@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "tests/simulation/faults.hpp"
-#include "tests/simulation/timeline.hpp"
+#include "simulation/faults.hpp"
+#include "simulation/timeline.hpp"
 
 namespace enduring::simulation {
 

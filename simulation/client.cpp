@@ -1,8 +1,8 @@
-#include "tests/simulation/client.hpp"
+#include "simulation/client.hpp"
 
 #include <algorithm>
 
-#include "tests/simulation/report.hpp"
+#include "simulation/report.hpp"
 
 namespace enduring::simulation {
 

@@ -7,8 +7,8 @@
 
 #include "core/lifecycle.hpp"
 #include "http/limits.hpp"
-#include "tests/simulation/faults.hpp"
-#include "tests/simulation/ring.hpp"
+#include "simulation/faults.hpp"
+#include "simulation/ring.hpp"
 
 namespace enduring::simulation {
 

@@ -1,8 +1,8 @@
-#include "tests/simulation/network.hpp"
+#include "simulation/network.hpp"
 
 #include <algorithm>
 
-#include "tests/simulation/report.hpp"
+#include "simulation/report.hpp"
 
 namespace enduring::simulation {
 

@@ -1,4 +1,4 @@
-#include "tests/simulation/report.hpp"
+#include "simulation/report.hpp"
 
 #include <algorithm>
 #include <cstdio>

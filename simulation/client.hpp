@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "simulation/judge.hpp"
+#include "simulation/manner.hpp"
 #include "tests/simulation/exchange.hpp"
-#include "tests/simulation/judge.hpp"
-#include "tests/simulation/manner.hpp"
 
 namespace enduring::simulation {
 

@@ -6,9 +6,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "simulation/report.hpp"
+#include "simulation/ring.hpp"
 #include "tests/simulation/content.hpp"
-#include "tests/simulation/report.hpp"
-#include "tests/simulation/ring.hpp"
 
 namespace enduring::simulation {
 

@@ -1,9 +1,9 @@
-#include "tests/simulation/judge.hpp"
+#include "simulation/judge.hpp"
 
 #include <algorithm>
 #include <charconv>
 
-#include "tests/simulation/report.hpp"
+#include "simulation/report.hpp"
 
 namespace enduring::simulation {
 

@@ -1,4 +1,4 @@
-#include "tests/simulation/sweep.hpp"
+#include "simulation/sweep.hpp"
 
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -17,9 +17,9 @@
 #include <thread>
 #include <vector>
 
-#include "tests/simulation/faults.hpp"
-#include "tests/simulation/report.hpp"
-#include "tests/simulation/world.hpp"
+#include "simulation/faults.hpp"
+#include "simulation/report.hpp"
+#include "simulation/world.hpp"
 
 namespace enduring::simulation {
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "tests/simulation/plan.hpp"
+#include "simulation/plan.hpp"
 
 namespace enduring::simulation {
 

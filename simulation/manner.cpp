@@ -1,4 +1,4 @@
-#include "tests/simulation/manner.hpp"
+#include "simulation/manner.hpp"
 
 namespace enduring::simulation {
 
