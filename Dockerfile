@@ -25,7 +25,7 @@ COPY core core
 COPY http http
 COPY apps apps
 COPY LICENSE ./
-RUN cmake --preset release -DENDURING_TESTS=OFF -DCMAKE_EXE_LINKER_FLAGS=-static-pie \
+RUN cmake --preset release -DENDURING_TESTS=OFF -DENDURING_SIMULATION=OFF -DCMAKE_EXE_LINKER_FLAGS=-static-pie \
     && cmake --build --preset release --target enduring \
     && strip build/release/bin/enduring \
     && chmod -R a+rX apps/site LICENSE

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "simulation/report.hpp"
+#include "simulation/workload.hpp"
 
 namespace enduring::simulation {
 
@@ -11,27 +12,9 @@ namespace {
 constexpr std::uint64_t first_client_stream = 100;
 constexpr std::uint64_t continue_patience_us = 1'000'000;
 
-std::vector<Exchange> make_exchanges(Random& random, const Plan& plan, const Manner& manner,
-                                     bool files_fail) {
-    std::vector<Exchange> exchanges;
-    const std::uint64_t count = random.between(1, random.pick<std::uint64_t>({1, 6, 14}));
-    // Who does things slowly does not do them with much.
-    const bool large = random.chance(120) && manner.write_piece == 0 && !manner.reads_slowly();
-    for (std::uint64_t i = 0; i < count; ++i) {
-        const bool last = i + 1 == count;
-        exchanges.push_back(make_exchange(
-            random, plan, files_fail,
-            {.large = large, .files = true, .hostile = manner.hostile && last, .final = last}));
-    }
-    if (exchanges.size() > plan.cuts.requests_max) {
-        exchanges.resize(plan.cuts.requests_max);
-    }
-    return exchanges;
-}
-
 }  // namespace
 
-Client::Client(Scene& scene, std::uint32_t number, bool files_fail)
+Client::Client(Scene& scene, std::uint32_t number)
     : scene_(scene),
       number_(number),
       socket_(scene.network.make_socket(number)),
@@ -39,7 +22,10 @@ Client::Client(Scene& scene, std::uint32_t number, bool files_fail)
     const Plan& plan = scene.plan;
     Random random(plan.seed, first_client_stream + number);
     manner_ = draw_manner(random);
-    exchanges_ = make_exchanges(random, plan, manner_, files_fail);
+    exchanges_ = scene.workload.make_exchanges(random, plan, manner_);
+    if (exchanges_.size() > plan.cuts.requests_max) {
+        exchanges_.resize(plan.cuts.requests_max);
+    }
     connect_us_ = 1 + random.below(plan.arrival_us_max);
     listener_ = static_cast<std::uint32_t>(random.below(plan.listeners));
     Socket& socket = scene_.network.socket(socket_);
@@ -93,6 +79,7 @@ void Client::connect() {
     note(now_us(), "client {} connects", number_);
     connected_ = true;
     connect_us_ = now_us();
+    progress_us_ = connect_us_;
     judge_.on_connected();
     write();
     if (!done_ && manner_.end == Manner::End::resets) {
@@ -176,6 +163,7 @@ bool Client::write_piece() {
     note(now_us(), "client {} sends {} bytes of request {}: {}", number_, count, sending_ + 1,
          sent_ == 0 ? exchange.request.substr(0, exchange.request.find("\r\n")) : "");
     judge_.on_sent(sending_, sent_, sent_ + count);
+    progress_us_ = now_us();
     sent_ += count;
     if (sent_ == exchange.request.size()) {
         ++sending_;
@@ -201,6 +189,7 @@ void Client::read() {
         bytes = bytes.substr(0, manner_.read_piece);
     }
     if (!bytes.empty()) {
+        progress_us_ = now_us();
         judge_.take(bytes);
         socket.output.take(bytes.size());
         scene_.network.on_read(socket_);
@@ -240,6 +229,19 @@ void Client::end_of_run() {
     }
     judge_.end(socket.reset_by_server);
     leave();
+}
+
+std::string Client::text() const {
+    const std::size_t answered = judge_.answered();
+    if (!connected_) {
+        return fmt::format("client {} is not connected", number_);
+    }
+    if (answered >= exchanges_.size()) {
+        return fmt::format("client {} has all answers, and waits for the end of its connection",
+                           number_);
+    }
+    return fmt::format("client {} waits for the answer to its request {}: {}", number_,
+                       answered + 1, exchanges_[answered].line());
 }
 
 void Client::leave() {

@@ -3,18 +3,19 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include "simulation/exchange.hpp"
 #include "simulation/judge.hpp"
 #include "simulation/manner.hpp"
-#include "tests/simulation/exchange.hpp"
 
 namespace enduring::simulation {
 
 /// Not thread-safe; stays where it is.
 class Client {
   public:
-    Client(Scene& scene, std::uint32_t number, bool files_fail);
+    Client(Scene& scene, std::uint32_t number);
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
@@ -27,7 +28,10 @@ class Client {
     void end_of_run();
 
     [[nodiscard]] bool done() const noexcept { return done_; }
-    [[nodiscard]] std::uint64_t connect_us() const noexcept { return connect_us_; }
+    /// When it last sent or got something.
+    [[nodiscard]] std::uint64_t progress_us() const noexcept { return progress_us_; }
+    /// What it waits for.
+    [[nodiscard]] std::string text() const;
 
   private:
     void connect();
@@ -45,6 +49,7 @@ class Client {
     Manner manner_;
     std::vector<Exchange> exchanges_;
     std::uint64_t connect_us_ = 0;
+    std::uint64_t progress_us_ = 0;
     std::uint32_t listener_ = 0;
     std::uint32_t socket_;
     Judge judge_;

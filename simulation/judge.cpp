@@ -7,24 +7,29 @@
 
 namespace enduring::simulation {
 
-namespace {
-
-struct ResponseHead {
+struct Judge::ResponseHead {
     unsigned status = 0;
     std::uint64_t length = 0;
     bool has_length = false;
     bool close = false;
+    bool chunked = false;
     unsigned dates = 0;
     unsigned servers = 0;
+    bool wants_fields = false;
+    std::vector<http::test::Response::Field> fields{};
 };
+
+namespace {
 
 bool read_number(std::string_view text, std::uint64_t& number) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     return error == std::errc() && end == text.data() + text.size() && !text.empty();
 }
 
+}  // namespace
+
 // Gives what is wrong, or null.
-const char* read_head(std::string_view text, ResponseHead& head) {
+const char* Judge::read_head(std::string_view text, ResponseHead& head) {
     std::uint64_t status = 0;
     if (!text.starts_with("HTTP/1.1 ") || text.size() < 14 || text[12] != ' ' ||
         !read_number(text.substr(9, 3), status)) {
@@ -47,6 +52,11 @@ const char* read_head(std::string_view text, ResponseHead& head) {
                 return "the length of a response is wrong";
             }
             head.has_length = true;
+        } else if (name == "Transfer-Encoding") {
+            if (head.chunked || value != "chunked") {
+                return "the transfer coding of a response is wrong";
+            }
+            head.chunked = true;
         } else if (name == "Connection") {
             head.close = value == "close";
         } else if (name == "Date") {
@@ -54,11 +64,12 @@ const char* read_head(std::string_view text, ResponseHead& head) {
         } else if (name == "Server") {
             ++head.servers;
         }
+        if (head.wants_fields) {
+            head.fields.push_back({.name = std::string(name), .value = std::string(value)});
+        }
     }
     return nullptr;
 }
-
-}  // namespace
 
 void Judge::wrong(const char* what, std::string_view details) const {
     fail(what, fmt::format("client {}, request {} of {}: {}", client_, answered_ + 1,
@@ -131,6 +142,7 @@ void Judge::take(std::string_view bytes) {
 
 void Judge::take_head() {
     ResponseHead head;
+    head.wants_fields = answered_ < exchanges_.size() && exchanges_[answered_].verdict;
     if (const char* error = read_head(head_, head)) {
         wrong(error, head_);
     }
@@ -149,7 +161,7 @@ void Judge::take_head() {
     }
     note(scene_.timeline.now_us(), "client {} gets {}{}", client_, head.status,
          head.close ? ", close" : "");
-    judge_head(head.status, head.length, head.has_length, head.close);
+    judge_head(head);
     received_ += head_.size();
     head_.clear();
     in_content_ = true;
@@ -157,22 +169,45 @@ void Judge::take_head() {
     take_content(nothing);
 }
 
-void Judge::judge_head(unsigned status, std::uint64_t length, bool has_length, bool close) {
+void Judge::judge_head(const ResponseHead& head) {
     if (answered_ >= exchanges_.size() || exchanges_[answered_].first_us == Timeline::never) {
         wrong("a response comes without a request", head_);
     }
     const Exchange& exchange = exchanges_[answered_];
+    // What the server says by itself closes, and has a content that is known.
+    const bool refuses = head.close && head.has_length &&
+                         head.length == text_of_status(head.status).size() &&
+                         refusal_is_right(exchange, head.status);
+    if (exchange.verdict && !refuses) {
+        expect_any(exchange, head);
+    } else {
+        expect_known(exchange, head);
+    }
+    const std::uint32_t requests_max = scene_.plan.limits.requests_max;
+    const bool must_close = exchange.closes || (requests_max != 0 && answered_ + 1 >= requests_max);
+    if (must_close && !head.close) {
+        wrong("a response does not say close and must", head_);
+    }
+    if (head.close && !must_close && head.status == exchange.status && !exchange.verdict &&
+        !close_is_right()) {
+        wrong("a response says close and must not", head_);
+    }
+    said_close_ = head.close;
+}
+
+void Judge::expect_known(const Exchange& exchange, const ResponseHead& head) {
+    framing_ = Framing::known;
     bool without_content = exchange.without_content;
-    if (status == exchange.status && !exchange.refused) {
+    if (head.status == exchange.status && !exchange.refused && !exchange.verdict) {
         if (exchange.last_us == Timeline::never && !exchange.closes) {
             wrong("a request is answered before it is complete", head_);
         }
         content_ = exchange.content;
-    } else if (refusal_is_right(exchange, status)) {
-        if (!close) {
+    } else if (refusal_is_right(exchange, head.status)) {
+        if (!head.close) {
             wrong("a refusal does not say close", head_);
         }
-        content_ = text_of_status(status);
+        content_ = text_of_status(head.status);
         if (exchange.request.starts_with("HEAD ")) {
             // Whether the server has seen that it is a HEAD depends on how much of it had come.
             perhaps_ = content_;
@@ -180,28 +215,51 @@ void Judge::judge_head(unsigned status, std::uint64_t length, bool has_length, b
         }
     } else {
         wrong("a request gets the wrong answer",
-              fmt::format("{} and not {}, for\n{}", status, exchange.status,
+              fmt::format("{} and not {}, for\n{}", head.status, exchange.status,
                           exchange.request.substr(0, 200)));
     }
-    if (!has_length || length != content_.size()) {
+    if (!head.has_length || head.length != content_.size()) {
         wrong("a response has the wrong length",
-              fmt::format("{} and not {}", length, content_.size()));
+              fmt::format("{} and not {}", head.length, content_.size()));
     }
     if (without_content) {
         content_ = {};
     }
-    const std::uint32_t requests_max = scene_.plan.limits.requests_max;
-    const bool must_close = exchange.closes || (requests_max != 0 && answered_ + 1 >= requests_max);
-    if (must_close && !close) {
-        wrong("a response does not say close and must", head_);
+}
+
+void Judge::expect_any(const Exchange& exchange, const ResponseHead& head) {
+    if (exchange.head_us == Timeline::never) {
+        wrong("a request is answered before its head is complete", head_);
     }
-    if (close && !must_close && status == exchange.status && !close_is_right()) {
-        wrong("a response says close and must not", head_);
+    if (head.chunked && head.has_length) {
+        wrong("a response has both a length and a transfer coding", head_);
     }
-    said_close_ = close;
+    const bool without_content =
+        exchange.without_content || head.status == 204 || head.status == 304;
+    framing_ = without_content || head.has_length ? Framing::sized
+               : head.chunked                     ? Framing::chunked
+                                                  : Framing::until_end;
+    if (framing_ == Framing::until_end && !head.close) {
+        wrong("the end of a response cannot be told", head_);
+    }
+    content_left_ = without_content ? 0 : head.length;
+    chunks_ = {};
+    response_ = {.status = static_cast<http::Status>(head.status),
+                 .reason = head_.substr(13, head_.find("\r\n") - 13),
+                 .fields = head.fields,
+                 .chunked = head.chunked,
+                 .bytes = head_};
 }
 
 void Judge::take_content(std::string_view& bytes) {
+    if (framing_ == Framing::known) {
+        take_known(bytes);
+    } else {
+        take_any(bytes);
+    }
+}
+
+void Judge::take_known(std::string_view& bytes) {
     const std::size_t size = std::min(bytes.size(), content_.size());
     if (bytes.substr(0, size) != content_.substr(0, size)) {
         wrong("the content of a response is wrong");
@@ -210,204 +268,50 @@ void Judge::take_content(std::string_view& bytes) {
     content_.remove_prefix(size);
     received_ += size;
     if (content_.empty()) {
-        answers_end_ = received_;
-        in_content_ = false;
-        ++answered_;
-        ++scene_.answers;
+        finish_response();
     }
 }
 
-// ---- what may be -------------------------------------------------------------------------------
-
-bool Judge::is_late(std::uint64_t at_us, std::uint64_t since_us,
-                    std::uint64_t limit_ms) const noexcept {
-    return limit_ms != 0 && at_us + Plan::slack_us >= since_us + limit_ms * 1'000;
-}
-
-bool Judge::aborted() const noexcept {
-    const std::uint64_t now_us = scene_.timeline.now_us();
-    return (draining() && is_late(now_us, scene_.drain_us,
-                                  scene_.plan.drain_delay_ms + scene_.plan.drain_timeout_ms)) ||
-           scene_.second_drain_us != Timeline::never;
-}
-
-// Whether the client has taken too long to send this request.
-bool Judge::timed_out(const Exchange& exchange) const {
-    const core::TimeLimits& times = scene_.plan.times;
-    const std::uint64_t now_us = scene_.timeline.now_us();
-    const std::uint64_t since_us = answered_ == 0 ? connect_us_ : exchange.first_us;
-    if (is_late(std::min(exchange.head_us, now_us), since_us, times.header_timeout_ms)) {
-        return true;
-    }
-    // Who is to end soon must hurry.
-    if (answered_ == 0 && (draining() || scene_.plan.peer_connections_max != 0) &&
-        is_late(std::min(exchange.head_us, now_us), since_us, times.last_call_ms)) {
-        return true;
-    }
-    if (exchange.head_us == Timeline::never) {
-        return false;
-    }
-    const std::uint64_t gap_us =
-        exchange.last_us == Timeline::never
-            ? std::max(exchange.longest_gap_us, now_us - exchange.latest_us)
-            : exchange.longest_gap_us;
-    const bool rate_is_low =
-        times.body_bytes_per_s_min != 0 &&
-        (exchange.too_slow ||
-         (exchange.last_us == Timeline::never &&
-          now_us + Plan::slack_us >=
-              std::max(exchange.paid_until_us, exchange.head_us + times.rate_grace_ms * 1'000)));
-    return is_late(gap_us, 0, times.body_timeout_ms) || rate_is_low;
-}
-
-bool Judge::refusal_is_right(const Exchange& exchange, unsigned status) const {
-    switch (status) {
-        case 400:
-            return exchange.refused || (finished_ && exchange.last_us == Timeline::never);
-        case 408:
-            // A head without end takes a slow server long.
-            return exchange.refused || timed_out(exchange);
-        case 413:
-        case 414:
-        case 431:
-        case 501:
-        case 505:
-            return exchange.refused;
-        case 429:
-            return scene_.plan.peer_connections_max != 0 && answered_ == 0;
-        case 503:
-            return exchange.delay_us != 0 &&
-                   is_late(exchange.delay_us, 0, scene_.plan.times.handler_timeout_ms);
-        default:
-            return false;
-    }
-}
-
-bool Judge::close_is_right() const {
-    const std::uint64_t age_ms = scene_.plan.times.connection_max_age_ms;
-    return draining() || finished_ ||
-           is_late(scene_.timeline.now_us(), connect_us_, age_ms - age_ms / 10);
-}
-
-// Whether the server may end a response, or the connection, in the middle.
-bool Judge::may_be_cut() const {
-    const core::TimeLimits& times = scene_.plan.times;
-    const Socket& socket = scene_.network.socket(socket_);
-    // A reset destroys what has been sent before it, too.
-    const bool content_may_fail =
-        std::any_of(exchanges_.begin() + static_cast<std::ptrdiff_t>(answered_), exchanges_.end(),
-                    [](const Exchange& exchange) {
-                        return exchange.may_be_cut && exchange.first_us != Timeline::never;
-                    });
-    if (aborted() || content_may_fail) {
-        return true;
-    }
-    // Of a stop that ends before the wait in which it began the server knows nothing: to it the
-    // kernel has taken nothing for all that time; or too little since the output began, which was
-    // not before the connection did.
-    const bool by_rate = times.write_bytes_per_s_min != 0;
-    const std::uint64_t now_us = scene_.timeline.now_us();
-    if (scene_.plan.stopped_us != 0 && scene_.plan.sends_are_refused &&
-        (is_late(now_us, socket.last_sent_us, times.write_timeout_ms) ||
-         (by_rate && is_late(now_us, connect_us_, times.rate_grace_ms)))) {
-        return true;
-    }
-    if (manner_.reads_slowly()) {
-        // Room is told of when a third of the kernel's memory is free.
-        const std::uint64_t pieces = socket.output_capacity / manner_.read_piece + 2;
-        if (by_rate || is_late(pieces * manner_.read_delay_us, 0, times.write_timeout_ms)) {
-            return true;
+void Judge::take_any(std::string_view& bytes) {
+    const std::string_view before = bytes;
+    bool complete = false;
+    if (framing_ == Framing::chunked) {
+        if (const char* error = chunks_.take(bytes, response_.content)) {
+            wrong(error, response_.bytes.substr(0, response_.bytes.find("\r\n\r\n")));
         }
+        complete = chunks_.complete();
+    } else {
+        const std::uint64_t wanted = framing_ == Framing::sized ? content_left_ : bytes.size();
+        const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), wanted));
+        response_.content.append(bytes.substr(0, size));
+        bytes.remove_prefix(size);
+        content_left_ -= framing_ == Framing::sized ? size : 0;
+        complete = framing_ == Framing::sized && content_left_ == 0;
     }
-    // Who sends, or reads, longer than the server lingers may lose what it has not read.
-    return (said_close_ || manner_.reads_slowly()) && socket.ended &&
-           is_late(scene_.timeline.now_us(), socket.ended_us,
-                   std::min(times.linger_timeout_ms, times.linger_max_ms));
+    const std::size_t taken = before.size() - bytes.size();
+    response_.bytes.append(before.substr(0, taken));
+    received_ += taken;
+    if (complete) {
+        finish_any();
+    }
 }
 
-// Nobody waits for a connection that makes room: what its client sends then has the kernel reset
-// it, and that destroys the responses on their way.
-bool Judge::may_be_reset() const {
-    const Socket& socket = scene_.network.socket(socket_);
-    return scene_.plan.evicts && socket.ended &&
-           std::any_of(exchanges_.begin(), exchanges_.end(), [&](const Exchange& exchange) {
-               return exchange.first_us != Timeline::never && exchange.latest_us > socket.ended_us;
-           });
+void Judge::finish_any() {
+    const Exchange& exchange = exchanges_[answered_];
+    if (const std::string error = exchange.verdict(response_); !error.empty()) {
+        wrong("a request gets the wrong answer",
+              fmt::format("{}\n--- request\n{}\n--- answer\n{}", error,
+                          exchange.request.substr(0, 400), response_.bytes.substr(0, 800)));
+    }
+    may_end_ = may_end_ || exchange.may_end_early;
+    finish_response();
 }
 
-bool Judge::may_be_unanswered(const Exchange& exchange) const {
-    const core::TimeLimits& times = scene_.plan.times;
-    const Socket& socket = scene_.network.socket(socket_);
-    if (may_be_cut()) {
-        return true;
-    }
-    // Its beginning crossed the end of a connection that had been idle for too long: all earlier
-    // answers had been sent ...
-    if (exchange.sent_bytes == answers_end_ &&
-        is_late(exchange.first_us, exchange.sent_us,
-                answered_ == 0 ? times.header_timeout_ms : times.keepalive_timeout_ms)) {
-        return true;
-    }
-    // ... or that was closed for another reason.
-    // (A connection that waited for a place gets none from a server that stops.)
-    if (draining() && scene_.plan.evicts && answered_ == 0) {
-        return true;
-    }
-    // A server that stops takes no request behind the responses that it still sends.
-    if (draining() && exchange.first_run_us + Plan::slack_us >= scene_.drain_run_us) {
-        return true;
-    }
-    // Who comes from an address that has too many, and has got no answer, is the first to go.
-    if (scene_.plan.peer_connections_max != 0 && scene_.plan.evicts && answered_ == 0) {
-        return true;
-    }
-    const bool may_end = scene_.plan.evicts || draining() || scene_.plan.peer_connections_max != 0;
-    return may_end &&
-           (!socket.accepted || exchange.first_run_us + Plan::slack_us >= socket.ended_run_us);
-}
-
-void Judge::end(bool reset) {
-    note(scene_.timeline.now_us(), "client {} sees the {}", client_, reset ? "reset" : "end");
-    if (scene_.network.socket(socket_).aborted || (reset && may_be_reset())) {
-        return;
-    }
-    if (in_response()) {
-        if (!may_be_cut()) {
-            wrong("a response is cut", head_);
-        }
-        return;
-    }
-    if (said_close_ || may_be_cut()) {
-        return;
-    }
-    if (answered_ < exchanges_.size() && exchanges_[answered_].first_us != Timeline::never) {
-        if (!may_be_unanswered(exchanges_[answered_])) {
-            wrong("a request is not answered", exchanges_[answered_].request.substr(0, 200));
-        }
-        return;
-    }
-    if (reset && !draining()) {
-        wrong("an idle connection is reset");
-    }
-    judge_idle_end();
-}
-
-// The server has closed a connection on which nothing was going on.
-void Judge::judge_idle_end() const {
-    const core::TimeLimits& times = scene_.plan.times;
-    const Socket& socket = scene_.network.socket(socket_);
-    const bool opening = answered_ == 0;
-    const std::uint64_t since_us = opening ? connect_us_ : socket.last_sent_us;
-    const std::uint64_t limit_ms = opening ? times.header_timeout_ms : times.keepalive_timeout_ms;
-    if (!finished_ && !scene_.plan.evicts && !draining() && scene_.plan.peer_connections_max == 0 &&
-        !is_late(socket.ended_us, since_us, limit_ms)) {
-        wrong("an idle connection is closed too early");
-    }
-    // By the time that the process has run; after a stop it may take as long again to catch up.
-    if (!opening && socket.ended_run_us > socket.last_sent_run_us + limit_ms * 1'000 +
-                                              Plan::slack_us + scene_.plan.stopped_us) {
-        wrong("an idle connection is closed too late");
-    }
+void Judge::finish_response() {
+    answers_end_ = received_;
+    in_content_ = false;
+    ++answered_;
+    ++scene_.answers;
 }
 
 }  // namespace enduring::simulation

@@ -9,17 +9,22 @@
 #include <string_view>
 #include <vector>
 
+#include "http/testing.hpp"
+#include "simulation/chunks.hpp"
+#include "simulation/exchange.hpp"
 #include "simulation/manner.hpp"
 #include "simulation/network.hpp"
 #include "simulation/plan.hpp"
 #include "simulation/timeline.hpp"
-#include "tests/simulation/exchange.hpp"
 
 namespace enduring::simulation {
+
+class Workload;
 
 /// What all clients see of the run.
 struct Scene {
     const Plan& plan;
+    Workload& workload;
     Timeline& timeline;
     Network& network;
     std::uint64_t drain_us = Timeline::never;         ///< when the server was told to stop
@@ -54,7 +59,17 @@ class Judge {
   private:
     void take_head();
     void take_content(std::string_view& bytes);
-    void judge_head(unsigned status, std::uint64_t length, bool has_length, bool close);
+    struct ResponseHead;
+    static const char* read_head(std::string_view text, ResponseHead& head);
+    void judge_head(const ResponseHead& head);
+    void expect_known(const Exchange& exchange, const ResponseHead& head);
+    void expect_any(const Exchange& exchange, const ResponseHead& head);
+    void take_known(std::string_view& bytes);
+    void take_any(std::string_view& bytes);
+    void finish_any();
+    void finish_response();
+    [[nodiscard]] bool handler_timed_out(const Exchange& exchange) const;
+    [[nodiscard]] bool may_break_off(const Exchange& exchange) const;
     [[nodiscard]] bool refusal_is_right(const Exchange& exchange, unsigned status) const;
     [[nodiscard]] bool timed_out(const Exchange& exchange) const;
     [[nodiscard]] bool close_is_right() const;
@@ -81,8 +96,15 @@ class Judge {
     std::string head_;
     std::string_view content_;  // of the response that comes, what is still expected
     std::string_view perhaps_;  // content that may follow the last response, or not
+    // How the content comes of a response that its exchange's verdict is about; else it is known.
+    enum class Framing : std::uint8_t { known, sized, chunked, until_end };
+    Framing framing_ = Framing::known;
+    http::test::Response response_;
+    std::uint64_t content_left_ = 0;
+    Chunks chunks_;
     bool in_content_ = false;
     bool said_close_ = false;
+    bool may_end_ = false;  // a request was perhaps answered before its content had come
     bool finished_ = false;
 };
 

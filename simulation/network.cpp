@@ -1,6 +1,11 @@
 #include "simulation/network.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "simulation/report.hpp"
 
@@ -105,8 +110,8 @@ int Network::add_listener(std::uint32_t backlog) {
     return open({Descriptor::Kind::listener, listeners() - 1});
 }
 
-int Network::open_file(std::uint32_t pattern, std::uint64_t size) {
-    files_.push_back({pattern, size});
+int Network::open_file(std::string_view content) {
+    files_.push_back({content});
     return open({Descriptor::Kind::file, static_cast<std::uint32_t>(files_.size() - 1)});
 }
 
@@ -115,6 +120,34 @@ void Network::close_file(int descriptor) {
         fail("a descriptor was closed as a file and is none");
     }
     close(descriptor);
+}
+
+bool Network::is_file(int descriptor) const {
+    struct stat status{};
+    return descriptor < first_descriptor
+               ? ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)
+               : at(descriptor).kind == Descriptor::Kind::file;
+}
+
+std::uint64_t Network::file_size(int descriptor) const {
+    if (descriptor >= first_descriptor) {
+        return files_[at(descriptor).index].content.size();
+    }
+    struct stat status{};
+    return ::fstat(descriptor, &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+}
+
+std::int32_t Network::read_file(int descriptor, char* data, std::size_t size,
+                                std::uint64_t offset) const {
+    if (descriptor < first_descriptor) {
+        const ssize_t count = ::pread(descriptor, data, size, static_cast<off_t>(offset));
+        return static_cast<std::int32_t>(count < 0 ? -errno : count);
+    }
+    const std::string_view content = files_[at(descriptor).index].content;
+    const std::string_view bytes =
+        content.substr(std::min<std::uint64_t>(offset, content.size()), size);
+    std::memcpy(data, bytes.data(), bytes.size());
+    return static_cast<std::int32_t>(bytes.size());
 }
 
 int Network::accept(std::uint32_t listener) {

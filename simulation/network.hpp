@@ -66,6 +66,7 @@ struct Socket {
     bool reset_on_close = false;
     bool aborted = false;         // broken by the network before it was accepted
     bool promise_broken = false;  // room was promised that is not there
+    bool file_failed = false;     // a file that is sent could not be read
     bool writer_waits = false;    // the client waits for room
     bool read_scheduled = false;
     bool ready = false;  // listed in Network::ready
@@ -94,8 +95,7 @@ struct Listener {
 };
 
 struct File {
-    std::uint32_t pattern = 0;
-    std::uint64_t size = 0;
+    std::string_view content{};  // lasts as long as the run
 };
 
 /// Not thread-safe.
@@ -118,7 +118,7 @@ class Network {
 
     // The server's side.
     int add_listener(std::uint32_t backlog);
-    int open_file(std::uint32_t pattern, std::uint64_t size);
+    int open_file(std::string_view content);
     void close_file(int descriptor);
     /// The next waiting connection becomes a descriptor.
     int accept(std::uint32_t listener);
@@ -133,7 +133,15 @@ class Network {
     [[nodiscard]] const Descriptor& at(int descriptor) const noexcept;
     [[nodiscard]] Socket& socket(std::uint32_t index) noexcept { return sockets_[index]; }
     [[nodiscard]] Listener& listener(std::uint32_t index) noexcept { return listeners_[index]; }
-    [[nodiscard]] const File& file(std::uint32_t index) const noexcept { return files_[index]; }
+
+    // Files of this network, and those that the process has really opened, by their descriptors.
+    [[nodiscard]] bool is_file(int descriptor) const;
+    /// As it is now; 0 if the system does not tell.
+    [[nodiscard]] std::uint64_t file_size(int descriptor) const;
+    /// As pread(2): gives how much has been read, or a negative errno.
+    [[nodiscard]] std::int32_t read_file(int descriptor, char* data, std::size_t size,
+                                         std::uint64_t offset) const;
+
     [[nodiscard]] std::uint32_t listeners() const noexcept {
         return static_cast<std::uint32_t>(listeners_.size());
     }
@@ -144,7 +152,8 @@ class Network {
     void mark_ready(std::uint32_t socket);
 
   private:
-    static constexpr int first_descriptor = 5;
+    // Above all that the process really has open.
+    static constexpr int first_descriptor = 1 << 30;
     int open(Descriptor descriptor);
     void tell_client(std::uint32_t socket);
     void end(std::uint32_t socket);

@@ -8,7 +8,6 @@
 
 #include "simulation/report.hpp"
 #include "simulation/ring.hpp"
-#include "tests/simulation/content.hpp"
 
 namespace enduring::simulation {
 
@@ -261,19 +260,20 @@ void Ring::run_read(int number) {
         return;
     }
     if (draw(Fault::file_short)) {
+        if (const auto socket = socket_of(operation)) {
+            network_.socket(*socket).file_failed = true;
+        }
         complete(number, faults_.random().chance(500) ? 0 : -EIO);
         return;
     }
-    const File& file = network_.file(operation.index);
+    const std::uint64_t file_size = network_.file_size(operation.descriptor);
     std::uint64_t size =
-        std::min<std::uint64_t>(operation.size, file.size - std::min(file.size, operation.offset));
+        std::min<std::uint64_t>(operation.size, file_size - std::min(file_size, operation.offset));
     if (size > 1 && draw(Fault::file_slow)) {
         size = 1 + faults_.random().below(size);
     }
-    const std::string_view bytes =
-        content_of(file.pattern, file.size).substr(operation.offset, size);
-    std::memcpy(operation.data, bytes.data(), bytes.size());
-    complete(number, static_cast<std::int32_t>(size));
+    complete(number,
+             network_.read_file(operation.descriptor, operation.data, size, operation.offset));
 }
 
 void Ring::run_close(int number) {

@@ -119,4 +119,14 @@ std::string Plan::text() const {
     return text;
 }
 
+void print_settings(const Plan& plan, const Faults& faults) {
+    std::string text;
+    for (std::size_t i = 0; i < fault_count; ++i) {
+        if (faults.on(static_cast<Fault>(i))) {
+            text.append(" ").append(name_of(static_cast<Fault>(i)));
+        }
+    }
+    fmt::print("faults:{}\n{}", text.empty() ? " none" : text, plan.text());
+}
+
 }  // namespace enduring::simulation

@@ -53,4 +53,7 @@ struct Plan {
     [[nodiscard]] std::string text() const;
 };
 
+/// Prints to standard output what a run is made of.
+void print_settings(const Plan& plan, const Faults& faults);
+
 }  // namespace enduring::simulation

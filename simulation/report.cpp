@@ -19,25 +19,27 @@ void print(std::uint64_t now_us, std::string_view line) {
 
 namespace {
 
-char* failure_text = nullptr;
-std::size_t failure_text_size = 0;
+FailureText* failure_text = nullptr;
+
+template <std::size_t room>
+void store(std::string_view text, std::array<char, room>& place) {
+    const std::size_t size = std::min(text.size(), room - 1);
+    std::copy_n(text.data(), size, place.data());
+    place[size] = '\0';
+}
 
 }  // namespace
 
 void set_tracing(bool on) noexcept { report_detail::tracing = on; }
 
-void set_failure_text(char* text, std::size_t size) noexcept {
-    failure_text = text;
-    failure_text_size = size;
-}
+void set_failure_text(FailureText* text) noexcept { failure_text = text; }
 
 void fail(std::string_view kind, std::string_view details) {
     if (failure_text != nullptr) {
-        const std::size_t size = std::min(kind.size(), failure_text_size - 1);
-        std::copy_n(kind.data(), size, failure_text);
-        failure_text[size] = '\0';
+        store(kind, failure_text->kind);
+        store(details, failure_text->details);
     }
-    fmt::print(stderr, "simulate: {}{}{}\n", kind, details.empty() ? "" : ": ", details);
+    fmt::print(stderr, "simulation: {}{}{}\n", kind, details.empty() ? "" : ": ", details);
     std::fflush(stderr);
     std::_Exit(failed_status);
 }

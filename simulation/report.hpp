@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -16,8 +17,13 @@ inline constexpr int failed_status = 70;
 
 /// The history is printed as it happens.
 void set_tracing(bool on) noexcept;
+/// What a process that failed leaves behind, in memory that it shares. Texts end with a zero.
+struct FailureText {
+    std::array<char, 256> kind{};
+    std::array<char, 4096> details{};
+};
 /// Where the message of a failure goes, beside standard error; null: nowhere.
-void set_failure_text(char* text, std::size_t size) noexcept;
+void set_failure_text(FailureText* text) noexcept;
 
 namespace report_detail {
 extern bool tracing;

@@ -148,6 +148,8 @@ class Ring {
     void issue_close(const io_uring_sqe& sqe);
     Socket& socket_of(const io_uring_sqe& sqe, const char* what);
     void check_owner(const io_uring_sqe& sqe, std::uint32_t socket);
+    /// The socket of the connection that an operation belongs to.
+    [[nodiscard]] std::optional<std::uint32_t> socket_of(const Operation& operation) const;
 
     // Operations.
     int make(const io_uring_sqe& sqe, std::uint32_t index);

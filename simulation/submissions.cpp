@@ -103,6 +103,13 @@ Socket& Ring::socket_of(const io_uring_sqe& sqe, const char* what) {
     return network_.socket(descriptor.index);
 }
 
+std::optional<std::uint32_t> Ring::socket_of(const Operation& operation) const {
+    const auto found = std::ranges::find(owners_, owner_of(operation.user_data));
+    return found == owners_.end()
+               ? std::nullopt
+               : std::optional(static_cast<std::uint32_t>(found - owners_.begin()));
+}
+
 void Ring::issue_accept(const io_uring_sqe& sqe) {
     const Descriptor descriptor = network_.at(sqe.fd);
     require(descriptor.kind == Descriptor::Kind::listener, sqe, "an accept needs a listener");
@@ -178,8 +185,7 @@ void Ring::issue_poll(const io_uring_sqe& sqe) {
 }
 
 void Ring::issue_read(const io_uring_sqe& sqe) {
-    const Descriptor descriptor = network_.at(sqe.fd);
-    require(descriptor.kind == Descriptor::Kind::file, sqe, "a read needs a file");
+    require(network_.is_file(sqe.fd), sqe, "a read needs a file");
     require(sqe.flags == 0 && sqe.rw_flags == 0 && sqe.len > 0, sqe, "a read has wrong flags");
     for (const Operation& other : operations_) {
         require(!other.live || owner_of(other.user_data) != owner_of(sqe.user_data) ||
@@ -187,7 +193,7 @@ void Ring::issue_read(const io_uring_sqe& sqe) {
                      other.code != IORING_OP_READ && other.code != IORING_OP_POLL_ADD),
                 sqe, "a connection has two output operations");
     }
-    const int number = make(sqe, descriptor.index);
+    const int number = make(sqe, network_.at(sqe.fd).index);
     Operation& operation = operations_[static_cast<std::size_t>(number)];
     operation.data = reinterpret_cast<char*>(sqe.addr);
     operation.size = sqe.len;

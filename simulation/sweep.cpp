@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <string_view>
 #include <thread>
@@ -19,7 +20,6 @@
 
 #include "simulation/faults.hpp"
 #include "simulation/report.hpp"
-#include "simulation/world.hpp"
 
 namespace enduring::simulation {
 
@@ -28,7 +28,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto patience = std::chrono::seconds(120);  // for one seed
-constexpr std::size_t failure_bytes = 256;
 
 // What a job tells its parent, in memory that they share.
 struct Job {
@@ -38,45 +37,93 @@ struct Job {
     std::atomic<std::uint64_t> turns;
     std::atomic<std::uint64_t> answers;
     std::atomic<std::uint64_t> faults;
-    std::array<char, failure_bytes> failure;
+    std::atomic<std::uint64_t> virtual_ms;
+    FailureText failure;
 };
 
 struct Shared {
     std::atomic<bool> stop;
-    std::array<Job, 256> jobs;
+    std::array<Job, jobs_max> jobs;
 };
 
-Shared& share() {
+struct Unmap {
+    void operator()(Shared* shared) const noexcept { munmap(shared, sizeof(Shared)); }
+};
+
+std::unique_ptr<Shared, Unmap> share() {
     void* memory =
         mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         throw std::bad_alloc();
     }
-    return *::new (memory) Shared();
+    return std::unique_ptr<Shared, Unmap>(::new (memory) Shared());
 }
 
-[[noreturn]] void work(Shared& shared, unsigned number, std::uint64_t seed,
-                       const SweepOptions& options) {
+// Where a job prints its errors, if nobody is to see them otherwise.
+class Errors {
+  public:
+    explicit Errors(bool hidden) : file_(hidden ? std::tmpfile() : nullptr) {
+        if (hidden && file_ == nullptr) {
+            throw std::bad_alloc();
+        }
+    }
+    /// In the job.
+    void begin() const {
+        if (file_ != nullptr) {
+            dup2(fileno(file_.get()), STDERR_FILENO);
+        }
+    }
+    /// What has been printed since the last time: its end, if it is long. Not while a job prints.
+    [[nodiscard]] std::string take() const {
+        constexpr off_t size_max = 8'000;
+        std::string text;
+        if (file_ != nullptr) {
+            const int file = fileno(file_.get());
+            const off_t size = std::max<off_t>(lseek(file, 0, SEEK_END), 0);
+            text.resize(static_cast<std::size_t>(std::min(size, size_max)));
+            const ssize_t count =
+                pread(file, text.data(), text.size(), size - static_cast<off_t>(text.size()));
+            text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+            // The next job begins at the beginning.
+            static_cast<void>(ftruncate(file, 0) == 0 && lseek(file, 0, SEEK_SET) == 0);
+        }
+        return text;
+    }
+
+  private:
+    struct Close {
+        void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+    };
+    std::unique_ptr<std::FILE, Close> file_;
+};
+
+[[noreturn]] void work(const MakeWorkload& make_workload, Shared& shared, unsigned number,
+                       std::uint64_t seed, const SweepOptions& options, const OnPlan& on_plan) {
     Job& job = shared.jobs[number];
-    set_failure_text(job.failure.data(), job.failure.size());
+    set_failure_text(&job.failure);
     for (; seed <= options.last_seed && !shared.stop; seed += options.jobs) {
         job.seed = seed;
-        const Summary summary = run(seed, options.cuts);
+        const Summary summary = run(make_workload, seed, options.cuts, on_plan);
         ++job.runs;
         job.events += summary.events;
         job.turns += summary.turns;
         job.answers += summary.answers;
         job.faults += summary.faults;
+        job.virtual_ms += summary.virtual_ms;
     }
+    std::fflush(stdout);
     std::_Exit(0);
 }
 
-pid_t start(Shared& shared, unsigned number, std::uint64_t seed, const SweepOptions& options) {
+pid_t start(const MakeWorkload& make_workload, Shared& shared, unsigned number, std::uint64_t seed,
+            const SweepOptions& options, const Errors& errors) {
     std::fflush(nullptr);
-    shared.jobs[number].failure[0] = '\0';
+    shared.jobs[number].failure = {};
     const pid_t child = fork();
     if (child == 0) {
-        work(shared, number, seed, options);
+        errors.begin();
+        set_tracing(false);
+        work(make_workload, shared, number, seed, options, {});
     }
     if (child < 0) {
         throw std::bad_alloc();
@@ -84,38 +131,43 @@ pid_t start(Shared& shared, unsigned number, std::uint64_t seed, const SweepOpti
     return child;
 }
 
-std::string describe(int status, const char* failure) {
-    if (WIFSIGNALED(status)) {
-        return fmt::format("signal {}", WTERMSIG(status));
-    }
-    return failure[0] != '\0' ? failure : fmt::format("exit status {}", WEXITSTATUS(status));
+// The message of a check of the server's own, in what was printed.
+std::string_view checked(std::string_view printed) {
+    constexpr std::string_view mark = "enduring: bug: ";
+    const std::size_t begin = printed.find(mark);
+    return begin == std::string_view::npos
+               ? std::string_view()
+               : printed.substr(begin + mark.size(),
+                                printed.find(" (", begin) - begin - mark.size());
 }
 
-void print_summary(const Shared& shared, const SweepOptions& options, unsigned failures,
-                   double seconds) {
-    std::uint64_t runs = 0;
-    std::uint64_t events = 0;
-    std::uint64_t turns = 0;
-    std::uint64_t answers = 0;
-    std::uint64_t faults = 0;
-    for (unsigned i = 0; i < options.jobs; ++i) {
-        runs += shared.jobs[i].runs;
-        events += shared.jobs[i].events;
-        turns += shared.jobs[i].turns;
-        answers += shared.jobs[i].answers;
-        faults += shared.jobs[i].faults;
+SeedFailure describe(int status, const FailureText& text, const std::string& printed) {
+    if (text.kind[0] != '\0') {
+        return {text.kind.data(), text.details.data()};
     }
-    const auto number = static_cast<double>(runs == 0 ? 1 : runs);
-    fmt::print(
-        "{} seeds, {} failed; {:.1f} s, {:.0f} seeds/s, {:.0f} events/s; a seed has on average "
-        "{:.0f} events, {:.0f} turns, {:.1f} answers, {:.1f} faults\n",
-        runs + failures, failures, seconds, static_cast<double>(runs) / seconds,
-        static_cast<double>(events) / seconds, static_cast<double>(events) / number,
-        static_cast<double>(turns) / number, static_cast<double>(answers) / number,
-        static_cast<double>(faults) / number);
+    std::string kind(checked(printed));
+    if (kind.empty()) {
+        kind = WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
+                                   : fmt::format("exit status {}", WEXITSTATUS(status));
+    }
+    return {kind, printed.empty() ? "" : "it printed\n" + printed};
+}
+
+Totals add_up(const Shared& shared, unsigned jobs) {
+    Totals totals;
+    for (unsigned i = 0; i < jobs; ++i) {
+        totals.runs += shared.jobs[i].runs;
+        totals.events += shared.jobs[i].events;
+        totals.turns += shared.jobs[i].turns;
+        totals.answers += shared.jobs[i].answers;
+        totals.faults += shared.jobs[i].faults;
+        totals.virtual_ms += shared.jobs[i].virtual_ms;
+    }
+    return totals;
 }
 
 struct Watched {
+    Errors errors;
     pid_t process = -1;
     std::uint64_t seed = 0;
     Clock::time_point since;
@@ -123,12 +175,17 @@ struct Watched {
 
 }  // namespace
 
-unsigned sweep(const SweepOptions& options) {
-    Shared& shared = share();
+Totals sweep(const MakeWorkload& make_workload, const SweepOptions& options,
+             const OnFailure& on_failure) {
+    const std::unique_ptr<Shared, Unmap> memory = share();
+    Shared& shared = *memory;
     const Clock::time_point begin = Clock::now();
-    std::vector<Watched> jobs(options.jobs);
+    std::vector<Watched> jobs;
+    jobs.reserve(options.jobs);
     for (unsigned i = 0; i < options.jobs; ++i) {
-        jobs[i] = {start(shared, i, options.first_seed + i, options), 0, begin};
+        Watched& watched = jobs.emplace_back(Errors(options.hides_errors), -1, 0, begin);
+        watched.process =
+            start(make_workload, shared, i, options.first_seed + i, options, watched.errors);
     }
     unsigned failures = 0;
     for (unsigned running = options.jobs; running > 0;) {
@@ -161,81 +218,52 @@ unsigned sweep(const SweepOptions& options) {
             }
             ++failures;
             const std::uint64_t failed = shared.jobs[i].seed;
-            fmt::print(
-                "seed {} failed: {}\n  replay: simulate{} --trace; make it smaller: "
-                "simulate{} --shrink\n",
-                failed, describe(status, shared.jobs[i].failure.data()),
-                arguments_of(failed, options.cuts), arguments_of(failed, options.cuts));
+            on_failure(failed, describe(status, shared.jobs[i].failure, watched.errors.take()));
             if (failures >= options.failures_max) {
                 shared.stop = true;
             }
-            watched = {start(shared, i, failed + options.jobs, options), 0, now};
+            watched.process =
+                start(make_workload, shared, i, failed + options.jobs, options, watched.errors);
+            watched.since = now;
         }
     }
-    const std::chrono::duration<double> duration = Clock::now() - begin;
-    print_summary(shared, options, failures, duration.count());
-    munmap(&shared, sizeof(Shared));
-    return failures;
+    return add_up(shared, options.jobs);
 }
 
 // ---- one seed ----------------------------------------------------------------------------------
 
-namespace {
-
-// The message of a check of the server's own.
-std::string checked(std::FILE* errors) {
-    std::rewind(errors);
-    std::array<char, 512> line{};
-    while (std::fgets(line.data(), line.size(), errors) != nullptr) {
-        std::string_view text(line.data());
-        if (text.starts_with("enduring: bug: ")) {
-            text.remove_prefix(15);
-            return std::string(text.substr(0, text.find(" (")));
-        }
-    }
-    return {};
-}
-
-}  // namespace
-
-std::optional<std::string> failure_of(std::uint64_t seed, const Cuts& cuts) {
-    Shared& shared = share();
-    std::FILE* errors = std::tmpfile();
-    if (errors == nullptr) {
-        throw std::bad_alloc();
-    }
+std::optional<SeedFailure> failure_of(const MakeWorkload& make_workload, std::uint64_t seed,
+                                      const Cuts& cuts, const OnPlan& trace) {
+    const std::unique_ptr<Shared, Unmap> shared = share();
+    const Errors errors(true);
     std::fflush(nullptr);
     const pid_t child = fork();
     if (child == 0) {
-        dup2(fileno(errors), STDERR_FILENO);
-        set_tracing(false);
-        alarm(60);
+        errors.begin();
+        set_tracing(trace != nullptr);
+        alarm(120);
         SweepOptions options;
         options.last_seed = seed;
         options.cuts = cuts;
-        work(shared, 0, seed, options);
+        work(make_workload, *shared, 0, seed, options, trace);
+    }
+    if (child < 0) {
+        throw std::bad_alloc();
     }
     int status = 0;
     waitpid(child, &status, 0);
-    std::optional<std::string> failure;
-    if (status != 0) {
-        failure = checked(errors);
-        if (failure->empty()) {
-            failure = describe(status, shared.jobs[0].failure.data());
-        }
-    }
-    std::fclose(errors);
-    munmap(&shared, sizeof(Shared));
-    return failure;
+    return status == 0 ? std::nullopt
+                       : std::optional(describe(status, shared->jobs[0].failure, errors.take()));
 }
 
-Cuts shrink(std::uint64_t seed, const Cuts& cuts) {
+Cuts shrink(const MakeWorkload& make_workload, std::uint64_t seed, const Cuts& cuts) {
     Cuts best = cuts;
-    const std::optional<std::string> failure = failure_of(seed, cuts);
+    const std::optional<SeedFailure> failure = failure_of(make_workload, seed, cuts);
     const auto try_to = [&](auto&& change) {
         Cuts next = best;
         change(next);
-        if (failure_of(seed, next) == failure) {
+        const std::optional<SeedFailure> other = failure_of(make_workload, seed, next);
+        if (other && other->kind == failure->kind) {
             best = next;
             return true;
         }
@@ -263,28 +291,6 @@ Cuts shrink(std::uint64_t seed, const Cuts& cuts) {
         }
     }
     return best;
-}
-
-std::string arguments_of(std::uint64_t seed, const Cuts& cuts) {
-    std::string text = fmt::format(" --seed {}", seed);
-    std::string_view separator = " --without ";
-    for (unsigned fault = 0; fault < fault_count; ++fault) {
-        if ((cuts.faults & bit_of(static_cast<Fault>(fault))) != 0) {
-            text.append(separator).append(name_of(static_cast<Fault>(fault)));
-            separator = ",";
-        }
-    }
-    separator = " --without-clients ";
-    for (unsigned client = 0; client < 64; ++client) {
-        if ((cuts.clients & (1ULL << client)) != 0) {
-            text.append(separator).append(std::to_string(client));
-            separator = ",";
-        }
-    }
-    if (cuts.requests_max != ~0U) {
-        text += fmt::format(" --requests {}", cuts.requests_max);
-    }
-    return text;
 }
 
 }  // namespace enduring::simulation

@@ -1,44 +1,70 @@
 #include "simulation/world.hpp"
 
+#include <algorithm>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "core/buffer_ring.hpp"
 #include "core/loop.hpp"
 #include "core/peer_counts.hpp"
-#include "http/router.hpp"
 #include "http/service.hpp"
 #include "http/thread_mailbox.hpp"
 #include "simulation/client.hpp"
 #include "simulation/network.hpp"
 #include "simulation/report.hpp"
 #include "simulation/ring.hpp"
-#include "tests/simulation/routes.hpp"
 
 namespace enduring::simulation {
 
 namespace {
 
-constexpr std::uint64_t horizon_us = 3ULL * 3600 * 1'000'000;
+constexpr std::uint64_t hour_us = 3600ULL * 1'000'000;
+constexpr std::uint64_t horizon_us = 3 * hour_us;
 constexpr std::uint64_t idle_turns_max = 20'000;
 constexpr std::uint64_t turns_max = 2'000'000;
 
+// How long, and how often, coroutines are waited for when the server has ended.
+constexpr std::uint64_t afterwards_ms = 24 * hour_us / 1'000;
+constexpr unsigned afterwards_turns_max = 20'000;
+
+// Stands in for the loop when that has ended: counts who still asks for a connection.
+class Afterlife final : public core::Host<http::Session> {
+  public:
+    Access find(core::ConnectionId) override {
+        ++asked_;
+        return {};
+    }
+    void wake(core::ConnectionId) override {}
+    core::BlockPool& blocks() override { return blocks_; }
+    std::optional<core::Address> peer(core::ConnectionId) override { return std::nullopt; }
+    [[nodiscard]] std::uint64_t now_ms() const override { return 0; }
+
+    [[nodiscard]] std::uint64_t asked() const noexcept { return asked_; }
+
+  private:
+    core::BlockPool blocks_;
+    std::uint64_t asked_ = 0;
+};
+
 class World final : public Actors, public Site {
   public:
-    World(std::uint64_t seed, const Cuts& cuts)
+    World(const MakeWorkload& make_workload, std::uint64_t seed, const Cuts& cuts)
         : faults_(seed, cuts.faults),
           plan_(seed, cuts, faults_),
+          workload_(make_workload(*this)),
           network_(timeline_, faults_),
-          scene_{plan_, timeline_, network_},
+          scene_{adjusted(), *workload_, timeline_, network_},
           ring_(plan_.ring, timeline_, network_, faults_, *this),
           buffers_(plan_.buffers, plan_.buffer_bytes),
-          service_(routes(), limits(), [] { return std::int64_t{784111777} * 1000; }, mailbox()) {
+          service_(
+              workload_->router(), limits(), [] { return std::int64_t{784111777} * 1000; },
+              mailbox()) {
         if (plan_.peer_connections_max != 0) {
             peers_.emplace(plan_.connections_max, plan_.peer_connections_max, seed);
         }
@@ -48,7 +74,7 @@ class World final : public Actors, public Site {
             loop_->add_listener(network_.add_listener(plan_.backlog), plan_.backlog);
         }
         for (std::uint32_t i = 0; i < plan_.clients; ++i) {
-            clients_.emplace_back(scene_, i, faults_.on(Fault::file_short));
+            clients_.emplace_back(scene_, i);
         }
         timeline_.schedule(horizon_us, Happening::drain, last_drain);
         if (plan_.drain_at_us != 0) {
@@ -57,12 +83,13 @@ class World final : public Actors, public Site {
         if (plan_.second_drain_at_us != 0) {
             timeline_.schedule(plan_.second_drain_at_us, Happening::drain, planned_drain);
         }
-        set_site(this);
     }
 
-    ~World() { set_site(nullptr); }
     World(const World&) = delete;
     World& operator=(const World&) = delete;
+
+    [[nodiscard]] const Plan& plan() const noexcept { return plan_; }
+    [[nodiscard]] const Faults& faults() const noexcept { return faults_; }
 
     Summary run() {
         std::uint64_t idle_turns = 0;
@@ -109,36 +136,28 @@ class World final : public Actors, public Site {
     }
 
     // Site
-    void answer_later(http::Responder responder, std::string_view content,
-                      std::uint64_t delay_ms) override {
-        owe({std::move(responder), content}, delay_ms);
+    void later(std::uint64_t delay_ms, std::move_only_function<void()> function) override {
+        timeline_.schedule(timeline_.now_us() + delay_ms * 1'000, Happening::answer_due,
+                           static_cast<std::uint32_t>(later_.size()));
+        later_.push_back(std::move(function));
     }
-    void complete_later(http::Completion<std::string_view> completion, std::string_view content,
-                        std::uint64_t delay_ms) override {
-        owe({std::move(completion), content}, delay_ms);
-    }
-    int open_file(std::uint32_t pattern, std::uint64_t size) override {
-        return network_.open_file(pattern, size);
-    }
+    int open_file(std::string_view content) override { return network_.open_file(content); }
     void close_file(int descriptor) override { network_.close_file(descriptor); }
 
   private:
     static constexpr std::uint32_t planned_drain = 0;
     static constexpr std::uint32_t last_drain = 1;
 
-    struct Later {
-        std::variant<http::Responder, http::Completion<std::string_view>> receiver;
-        std::string_view content;
-    };
-
-    void owe(Later later, std::uint64_t delay_ms) {
-        timeline_.schedule(timeline_.now_us() + delay_ms * 1'000, Happening::answer_due,
-                           static_cast<std::uint32_t>(later_.size()));
-        later_.push_back(std::move(later));
+    [[nodiscard]] const Plan& adjusted() {
+        workload_->adjust(plan_);
+        return plan_;
     }
 
     [[nodiscard]] std::shared_ptr<http::Mailbox> mailbox() {
-        return std::make_shared<http::ThreadMailbox>([this] {
+        return std::make_shared<http::ThreadMailbox>([this, self = std::this_thread::get_id()] {
+            if (std::this_thread::get_id() != self) {
+                fail("another thread has left something, which cannot be simulated");
+            }
             post(core::Command::run);
             return true;
         });
@@ -168,33 +187,16 @@ class World final : public Actors, public Site {
     // Answers that handlers owe, as other work of the loop's thread would give them.
     void answer() {
         for (const std::uint32_t number : due_) {
-            Later& later = later_[number];
-            if (auto* completion =
-                    std::get_if<http::Completion<std::string_view>>(&later.receiver)) {
-                note(timeline_.now_us(), "what a coroutine awaits is there");
-                completion->set(later.content);
-                continue;
-            }
-            auto& responder = std::get<http::Responder>(later.receiver);
-            note(timeline_.now_us(), "the handler answers, late: {}",
-                 responder.alive() ? "awaited" : "not awaited");
-            http::Response response;
-            response.content(later.content);
-            responder.send(std::move(response));
+            note(timeline_.now_us(), "what a handler waits for is there");
+            later_[number]();
         }
         due_.clear();
     }
 
     void drain(std::uint32_t kind) {
-        if (kind == last_drain) {
-            for (const Client& client : clients_) {
-                if (!client.done()) {
-                    fail("a client has made no progress for hours");
-                }
-            }
-            if (scene_.drain_us != Timeline::never) {
-                fail("the drain does not end");
-            }
+        if (kind == last_drain && goes_on()) {
+            timeline_.schedule(timeline_.now_us() + hour_us, Happening::drain, last_drain);
+            return;
         }
         note(timeline_.now_us(), "the server is told to stop");
         if (scene_.drain_us == Timeline::never) {
@@ -204,6 +206,23 @@ class World final : public Actors, public Site {
             scene_.second_drain_us = timeline_.now_us();
         }
         post(core::Command::drain);
+    }
+
+    // Much that is sent slowly takes hours.
+    [[nodiscard]] bool goes_on() const {
+        const std::uint64_t now_us = timeline_.now_us();
+        bool clients_go_on = false;
+        for (const Client& client : clients_) {
+            if (!client.done() && now_us - client.progress_us() >= hour_us) {
+                fail("a client has made no progress for hours", client.text());
+            }
+            clients_go_on = clients_go_on || !client.done();
+        }
+        const bool drains = scene_.drain_us != Timeline::never;
+        if (drains && !clients_go_on && now_us - scene_.drain_us >= hour_us) {
+            fail("the drain does not end");
+        }
+        return drains || clients_go_on;
     }
 
     void end_if_done() {
@@ -223,8 +242,14 @@ class World final : public Actors, public Site {
             client.end_of_run();
         }
         later_.clear();  // nobody waits for them any more
+        const Workload::Freedoms freedoms = workload_->freedoms();
+        if (freedoms.to_go_on) {
+            finish_coroutines();
+        }
         require(service_.coroutines().size() == 0, "a coroutine waits though its request has gone");
         require(service_.coroutines().frames().bytes() == 0, "a frame has not come back");
+        require(freedoms.to_throw || service_.handlers_threw() == 0,
+                "a handler, or a function called for one, has ended with an exception");
         buffers_.publish();
         ring_.buffers().observe();
         const core::Counters& counters = loop_->counters();
@@ -240,6 +265,32 @@ class World final : public Actors, public Site {
                 "a receive buffer has not come back to the kernel");
         require(ring_.outstanding() == 0, "an operation is still in the kernel");
         require(network_.open_descriptors() == 0, "a descriptor is still open");
+        require(destroy_workload() == 0 || freedoms.to_keep_responders,
+                "a responder or a response stream was kept though its request has gone");
+    }
+
+    // Those that go on after their answers wait for timers.
+    void finish_coroutines() {
+        std::uint64_t now_ms = plan_.ring.clock_base_ms + timeline_.now_us() / 1'000;
+        const std::uint64_t until_ms = now_ms + afterwards_ms;
+        for (unsigned i = 0; i < afterwards_turns_max && service_.coroutines().size() > 0; ++i) {
+            service_.begin_turn(now_ms);
+            if (service_.next_ms() > until_ms) {
+                return;
+            }
+            now_ms = std::max(now_ms, service_.next_ms());
+        }
+    }
+
+    // Gives how many responders its handlers had kept, at least: each of them asks for its
+    // connection when it is destroyed.
+    std::uint64_t destroy_workload() {
+        service_.end();
+        Afterlife afterlife;
+        service_.attach(&afterlife);
+        workload_.reset();
+        service_.attach(nullptr);
+        return afterlife.asked();
     }
 
     static void require(bool condition, const char* what) {
@@ -250,6 +301,7 @@ class World final : public Actors, public Site {
 
     Faults faults_;
     Plan plan_;
+    std::unique_ptr<Workload> workload_;
     Timeline timeline_;
     Network network_;
     Scene scene_;
@@ -260,14 +312,18 @@ class World final : public Actors, public Site {
     std::optional<core::Loop<Ring, http::Service>> loop_;
     std::deque<Client> clients_;
     std::size_t done_ = 0;
-    std::deque<Later> later_;
+    std::deque<std::move_only_function<void()>> later_;
     std::vector<std::uint32_t> due_;
 };
 
 }  // namespace
 
-Summary run(std::uint64_t seed, const Cuts& cuts) {
-    const auto world = std::make_unique<World>(seed, cuts);
+Summary run(const MakeWorkload& make_workload, std::uint64_t seed, const Cuts& cuts,
+            const OnPlan& on_plan) {
+    const auto world = std::make_unique<World>(make_workload, seed, cuts);
+    if (on_plan) {
+        on_plan(world->plan(), world->faults());
+    }
     return world->run();
 }
 

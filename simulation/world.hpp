@@ -1,10 +1,13 @@
-// One run: the server's own loop, acceptor and sessions, with a router of the simulation's, between
-// the simulated kernel and the clients.
+// One run: the server's own loop, acceptor and sessions, with a workload's router, between the
+// simulated kernel and the clients.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
+#include "simulation/faults.hpp"
 #include "simulation/plan.hpp"
+#include "simulation/workload.hpp"
 
 namespace enduring::simulation {
 
@@ -18,7 +21,11 @@ struct Summary {
     std::uint64_t virtual_ms = 0;
 };
 
+/// Is told what a run is made of, before it begins.
+using OnPlan = std::function<void(const Plan& plan, const Faults& faults)>;
+
 /// Runs a seed to its end. What is wrong ends the process: see report.hpp.
-Summary run(std::uint64_t seed, const Cuts& cuts);
+Summary run(const MakeWorkload& make_workload, std::uint64_t seed, const Cuts& cuts,
+            const OnPlan& on_plan = {});
 
 }  // namespace enduring::simulation

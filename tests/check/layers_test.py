@@ -11,11 +11,19 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # A layer may include itself and what is listed.
-LAYERS = {"core": [], "http": ["core"], "apps": ["core", "http"]}
+LAYERS = {
+    "core": [],
+    "http": ["core"],
+    "apps": ["core", "http"],
+    "simulation": ["core", "http"],
+}
 
 # Who may include the headers of a library: files without their endings.
 LIBRARIES = {
-    r"liburing\.h|liburing/.*|linux/io_uring.*": ["core/ring", "core/sqe", "core/buffer_ring"],
+    r"liburing\.h|liburing/.*|linux/io_uring.*": [
+        *("core/ring", "core/sqe", "core/buffer_ring"),
+        *("simulation/ring", "simulation/buffers"),
+    ],
     r"llhttp\.h": ["http/parser.cpp"],
 }
 
@@ -137,6 +145,10 @@ class Checker(unittest.TestCase):
         self.assert_refused("apps/hello.cpp", '#include "tests/helper.hpp"')
         self.assert_refused("apps/site/main.cpp", '#include "../../core/ring.hpp"')
         self.assert_refused("core/loop.cpp", '#include "ring.hpp"')
+        self.assert_refused("core/loop.cpp", '#include "simulation/ring.hpp"')
+        self.assert_refused("http/testing.cpp", '#include "simulation/simulation.hpp"')
+        self.assert_refused("simulation/world.cpp", '#include "tests/simulation/routes.hpp"')
+        self.assert_accepted("simulation/world.cpp", '#include "http/service.hpp"')
         self.assert_accepted("apps/site/main.cpp", '#include "core/limits.hpp"')
         self.assert_accepted("apps/site/main.cpp", '#include "http/server.hpp"')
         self.assert_accepted("http/server.cpp", '#include "core/loop.hpp"\n#include <thread>')

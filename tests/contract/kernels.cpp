@@ -125,7 +125,7 @@ void SimulatedKernel::wait(std::uint64_t timeout_ms) {
 }
 
 int SimulatedKernel::open_file(std::uint32_t pattern, std::uint64_t size) {
-    return network_.open_file(pattern, size);
+    return network_.open_file(simulation::content_of(pattern, size));
 }
 
 std::size_t SimulatedKernel::connect() {

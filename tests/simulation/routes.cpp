@@ -6,15 +6,19 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "http/coroutine.hpp"
 #include "tests/simulation/content.hpp"
+#include "tests/simulation/requests.hpp"
 
 namespace enduring::simulation {
 
 namespace {
 
+// The run whose handlers are called now: the routes are the same for all.
 Site* site = nullptr;
 
 std::uint64_t number_of(const http::Request& request, std::string_view name) {
@@ -34,7 +38,7 @@ std::string_view content_for(const http::Request& request) {
 
 void send_file(const http::Request& request, http::Responder responder) {
     const std::uint64_t size = number_of(request, "size");
-    const int descriptor = site->open_file(pattern_of(request), size);
+    const int descriptor = site->open_file(content_for(request));
     const std::shared_ptr<const void> owner(
         nullptr, [descriptor](const void*) { site->close_file(descriptor); });
     http::Response response;
@@ -87,12 +91,24 @@ void take_pieces(const http::Request& request, http::Responder responder) {
     });
 }
 
+void answer_late(const http::Request& request, http::Responder responder) {
+    site->later(number_of(request, "delay"),
+                [content = content_for(request), responder = std::move(responder)]() mutable {
+                    http::Response response;
+                    response.content(content);
+                    responder.send(std::move(response));
+                });
+}
+
 // The same by coroutines.
 http::Task<void> answer_later(http::Request request, http::Responder responder) {
     const std::string_view content = co_await http::completed<std::string_view>(
         [&](http::Completion<std::string_view> completion) {
-            site->complete_later(std::move(completion), content_for(request),
-                                 number_of(request, "delay"));
+            site->later(
+                number_of(request, "delay"),
+                [content = content_for(request), completion = std::move(completion)]() mutable {
+                    completion.set(content);
+                });
         });
     responder.send(http::Status::ok, "text/plain", content);
 }
@@ -128,7 +144,7 @@ http::Task<void> read_pieces(http::Request request, http::Responder responder) {
     responder.send(http::Status::ok, "text/plain", taken);
 }
 
-http::Router make_routes() {
+http::Router make_router() {
     http::Router router;
     router.get("/coroutine/later/{pattern}/{size}/{delay}", http::coroutine(answer_later));
     router.get("/coroutine/pieces/{pattern}/{size}/{step}", http::coroutine(write_pieces));
@@ -159,10 +175,10 @@ http::Router make_routes() {
                [](const http::Request& request, http::Responder responder) {
                    send_file(request, std::move(responder));
                });
-    router.get("/later/{pattern}/{size}/{delay}", [](const http::Request& request,
-                                                     http::Responder responder) {
-        site->answer_later(std::move(responder), content_for(request), number_of(request, "delay"));
-    });
+    router.get("/later/{pattern}/{size}/{delay}",
+               [](const http::Request& request, http::Responder responder) {
+                   answer_late(request, std::move(responder));
+               });
     router.get("/close", [](const http::Request&, http::Responder responder) {
         http::Response response;
         response.content("last").close();
@@ -184,13 +200,26 @@ http::Router make_routes() {
     return router;
 }
 
+class Routes final : public Workload {
+  public:
+    explicit Routes(Site& new_site) noexcept { site = &new_site; }
+    ~Routes() override { site = nullptr; }
+    Routes(const Routes&) = delete;
+    Routes& operator=(const Routes&) = delete;
+
+    [[nodiscard]] const http::Router& router() const override {
+        static const http::Router made = make_router();
+        return made;
+    }
+    [[nodiscard]] std::vector<Exchange> make_exchanges(Random& random, const Plan& plan,
+                                                       Manner& manner) override {
+        return simulation::make_exchanges(random, plan, manner);
+    }
+    [[nodiscard]] Freedoms freedoms() const noexcept override { return {.to_throw = true}; }
+};
+
 }  // namespace
 
-void set_site(Site* new_site) noexcept { site = new_site; }
-
-const http::Router& routes() {
-    static const http::Router router = make_routes();
-    return router;
-}
+std::unique_ptr<Workload> make_routes(Site& new_site) { return std::make_unique<Routes>(new_site); }
 
 }  // namespace enduring::simulation

@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -11,6 +14,7 @@
 #include "simulation/report.hpp"
 #include "simulation/sweep.hpp"
 #include "simulation/world.hpp"
+#include "tests/simulation/routes.hpp"
 
 namespace enduring::simulation {
 namespace {
@@ -32,7 +36,7 @@ void declare(CLI::App& app, Arguments& arguments) {
                    "stop after so long; 0: when all have run");
     app.add_option("--jobs", arguments.sweep.jobs, "processes")
         ->capture_default_str()
-        ->check(CLI::Range(1, 256));
+        ->check(CLI::Range(1U, jobs_max));
     app.add_option("--failures", arguments.sweep.failures_max, "stop after so many failures")
         ->capture_default_str();
     app.add_option("--seed", arguments.seed, "run this seed only");
@@ -70,35 +74,72 @@ bool understand(Arguments& arguments) {
     return true;
 }
 
-void print_plan(std::uint64_t seed, const Cuts& cuts) {
-    Faults faults(seed, cuts.faults);
-    const Plan plan(seed, cuts, faults);
-    std::string text;
-    for (std::size_t i = 0; i < fault_count; ++i) {
-        if (faults.on(static_cast<Fault>(i))) {
-            text.append(" ").append(name_of(static_cast<Fault>(i)));
+// The arguments that replay a run.
+std::string arguments_of(std::uint64_t seed, const Cuts& cuts) {
+    std::string text = fmt::format(" --seed {}", seed);
+    std::string_view separator = " --without ";
+    for (unsigned fault = 0; fault < fault_count; ++fault) {
+        if ((cuts.faults & bit_of(static_cast<Fault>(fault))) != 0) {
+            text.append(separator).append(name_of(static_cast<Fault>(fault)));
+            separator = ",";
         }
     }
-    fmt::print("faults:{}\n{}", text.empty() ? " none" : text, plan.text());
+    separator = " --without-clients ";
+    for (unsigned client = 0; client < 64; ++client) {
+        if ((cuts.clients & (1ULL << client)) != 0) {
+            text.append(separator).append(std::to_string(client));
+            separator = ",";
+        }
+    }
+    if (cuts.requests_max != ~0U) {
+        text += fmt::format(" --requests {}", cuts.requests_max);
+    }
+    return text;
+}
+
+// Gives the number of seeds that failed.
+unsigned run_many(const SweepOptions& options) {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point begin = Clock::now();
+    unsigned failures = 0;
+    const Totals totals =
+        sweep(make_routes, options, [&](std::uint64_t seed, const SeedFailure& failure) {
+            ++failures;
+            fmt::print(
+                "seed {} failed: {}\n  replay: simulate{} --trace; make it smaller: "
+                "simulate{} --shrink\n",
+                seed, failure.kind, arguments_of(seed, options.cuts),
+                arguments_of(seed, options.cuts));
+        });
+    const std::chrono::duration<double> duration = Clock::now() - begin;
+    const double seconds = duration.count();
+    const auto number = static_cast<double>(std::max<std::uint64_t>(totals.runs, 1));
+    fmt::print(
+        "{} seeds, {} failed; {:.1f} s, {:.0f} seeds/s, {:.0f} events/s; a seed has on average "
+        "{:.0f} events, {:.0f} turns, {:.1f} answers, {:.1f} faults\n",
+        totals.runs + failures, failures, seconds, static_cast<double>(totals.runs) / seconds,
+        static_cast<double>(totals.events) / seconds, static_cast<double>(totals.events) / number,
+        static_cast<double>(totals.turns) / number, static_cast<double>(totals.answers) / number,
+        static_cast<double>(totals.faults) / number);
+    return failures;
 }
 
 int run_one(const Arguments& arguments) {
     Cuts cuts = arguments.sweep.cuts;
     if (arguments.shrink) {
-        const auto failure = failure_of(arguments.seed, cuts);
+        const auto failure = failure_of(make_routes, arguments.seed, cuts);
         if (!failure) {
             fmt::print("seed {} does not fail\n", arguments.seed);
             return 0;
         }
-        cuts = shrink(arguments.seed, cuts);
-        fmt::print("{}: simulate{}\n", *failure, arguments_of(arguments.seed, cuts));
+        cuts = shrink(make_routes, arguments.seed, cuts);
+        fmt::print("{}: simulate{}\n", failure->kind, arguments_of(arguments.seed, cuts));
         if (!arguments.trace) {
             return 1;
         }
     }
-    print_plan(arguments.seed, cuts);
     set_tracing(arguments.trace);
-    const Summary summary = run(arguments.seed, cuts);
+    const Summary summary = run(make_routes, arguments.seed, cuts, print_settings);
     fmt::print("seed {}: {} clients, {} answers, {} events, {} turns, {} faults, {} ms\n",
                arguments.seed, summary.clients, summary.answers, summary.events, summary.turns,
                summary.faults, summary.virtual_ms);
@@ -117,7 +158,7 @@ int main_of(int argc, char** argv) {
     if (arguments.seed != 0) {
         return run_one(arguments);
     }
-    return sweep(arguments.sweep) == 0 ? 0 : 1;
+    return run_many(arguments.sweep) == 0 ? 0 : 1;
 }
 
 }  // namespace

@@ -1,11 +1,10 @@
-#include "tests/simulation/exchange.hpp"
+#include "tests/simulation/requests.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <iterator>
 
-#include "simulation/report.hpp"
 #include "tests/simulation/content.hpp"
 
 namespace enduring::simulation {
@@ -33,6 +32,14 @@ std::string chunked(std::string_view content, Random& random) {
     }
     return text += random.chance(100) ? "0\r\nX-Trailer: 1\r\n\r\n" : "0\r\n\r\n";
 }
+
+/// What a client does that is not hostile: bits of what its requests may be.
+struct ExchangeKinds {
+    bool large = false;  ///< contents that exceed what the kernel buffers
+    bool files = true;
+    bool hostile = false;  ///< requests that must be refused
+    bool final = false;    ///< the last one of the client
+};
 
 struct Head {
     std::string_view method = "GET";
@@ -63,8 +70,8 @@ void finish(Exchange& exchange, Random& random, const Head& head, bool persists_
 
 std::string_view kind_of_handler(Random& random) { return random.chance(500) ? "/coroutine" : ""; }
 
-void make_get(Exchange& exchange, Random& random, const Plan& plan, bool files_fail,
-              const ExchangeKinds& kinds, Head& head) {
+void make_get(Exchange& exchange, Random& random, const Plan& plan, const ExchangeKinds& kinds,
+              Head& head) {
     const auto pattern = static_cast<std::uint32_t>(random.below(4096));
     const std::uint64_t size = draw_size(random, kinds.large);
     exchange.content = content_of(pattern, size);
@@ -96,7 +103,6 @@ void make_get(Exchange& exchange, Random& random, const Plan& plan, bool files_f
             break;
         default:
             head.target = fmt::format("/file/{}/{}", pattern, size);
-            exchange.may_be_cut = files_fail;
             break;
     }
     if (random.chance(50)) {
@@ -199,10 +205,7 @@ void make_hostile(Exchange& exchange, Random& random) {
     exchange.closes = true;
 }
 
-}  // namespace
-
-Exchange make_exchange(Random& random, const Plan& plan, bool files_fail,
-                       const ExchangeKinds& kinds) {
+Exchange make_exchange(Random& random, const Plan& plan, const ExchangeKinds& kinds) {
     Exchange exchange;
     if (kinds.hostile) {
         make_hostile(exchange, random);
@@ -211,7 +214,7 @@ Exchange make_exchange(Random& random, const Plan& plan, bool files_fail,
     Head head;
     const std::uint64_t kind = random.below(100);
     if (kind < 62) {
-        make_get(exchange, random, plan, files_fail, kinds, head);
+        make_get(exchange, random, plan, kinds, head);
     } else if (kind < 90) {
         make_post(exchange, random, plan, kinds, head);
     } else {
@@ -221,35 +224,20 @@ Exchange make_exchange(Random& random, const Plan& plan, bool files_fail,
     return exchange;
 }
 
-std::string_view text_of_status(unsigned status) {
-    switch (status) {
-        case 400:
-            return "400 Bad Request\n";
-        case 404:
-            return "404 Not Found\n";
-        case 405:
-            return "405 Method Not Allowed\n";
-        case 408:
-            return "408 Request Timeout\n";
-        case 413:
-            return "413 Content Too Large\n";
-        case 414:
-            return "414 URI Too Long\n";
-        case 429:
-            return "429 Too Many Requests\n";
-        case 431:
-            return "431 Request Header Fields Too Large\n";
-        case 500:
-            return "500 Internal Server Error\n";
-        case 501:
-            return "501 Not Implemented\n";
-        case 503:
-            return "503 Service Unavailable\n";
-        case 505:
-            return "505 HTTP Version Not Supported\n";
-        default:
-            fail("a response has a status that nobody expects", fmt::format("{}", status));
+}  // namespace
+
+std::vector<Exchange> make_exchanges(Random& random, const Plan& plan, const Manner& manner) {
+    std::vector<Exchange> exchanges;
+    const std::uint64_t count = random.between(1, random.pick<std::uint64_t>({1, 6, 14}));
+    // Who does things slowly does not do them with much.
+    const bool large = random.chance(120) && manner.write_piece == 0 && !manner.reads_slowly();
+    for (std::uint64_t i = 0; i < count; ++i) {
+        const bool last = i + 1 == count;
+        exchanges.push_back(make_exchange(
+            random, plan,
+            {.large = large, .files = true, .hostile = manner.hostile && last, .final = last}));
     }
+    return exchanges;
 }
 
 }  // namespace enduring::simulation

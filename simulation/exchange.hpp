@@ -4,28 +4,38 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "simulation/plan.hpp"
-#include "simulation/random.hpp"
+#include "http/testing.hpp"
 #include "simulation/timeline.hpp"
 
 namespace enduring::simulation {
+
+/// What is wrong with a response; nothing if it is right.
+using Verdict = std::function<std::string(const http::test::Response& response)>;
 
 struct Exchange {
     std::string request;
     std::size_t head_bytes = 0;  ///< of the request
     unsigned status = 200;
     std::string_view content{};
-    std::string made_content{};    ///< if the content is no view of something that lasts
     bool without_content = false;  ///< the response's head may tell a size, but nothing follows
     bool closes = false;           ///< the response must say that it is the last
     bool refused = false;          ///< any refusal (4xx, 5xx) that closes is right
-    bool may_be_cut = false;       ///< a file that may become shorter
+    bool may_be_cut = false;       ///< the handler may break its response off
     bool awaits_continue = false;  ///< the client waits for 100 before it sends the content
     std::uint64_t delay_us = 0;    ///< until the handler answers
+
+    /// If set, it says of the whole response whether it is right, instead of status and content
+    /// above. How the handler makes it, and when, is then not known beyond what follows.
+    Verdict verdict{};
+    std::optional<std::uint64_t> within_us{};  ///< the longest that the handler takes
+    bool may_be_too_large = false;             ///< the content may exceed what is taken
+    bool may_end_early = false;  ///< it may be answered before its content is there, and then the
+                                 ///< connection ends
 
     // When the request came to the server's kernel.
     std::uint64_t first_us = Timeline::never;
@@ -39,20 +49,14 @@ struct Exchange {
     std::uint64_t longest_gap_us = 0;  ///< between pieces of the content
     std::uint64_t paid_until_us = 0;   ///< by the least rate of the content
     bool too_slow = false;             ///< by that rate
+
+    /// The request's first line.
+    [[nodiscard]] std::string_view line() const noexcept {
+        return std::string_view(request).substr(0, request.find("\r\n"));
+    }
 };
 
-/// What a client does that is not hostile: bits of what its requests may be.
-struct ExchangeKinds {
-    bool large = false;  ///< contents that exceed what the kernel buffers
-    bool files = true;
-    bool hostile = false;  ///< requests that must be refused
-    bool final = false;    ///< the last one of the client
-};
-
-[[nodiscard]] Exchange make_exchange(Random& random, const Plan& plan, bool files_fail,
-                                     const ExchangeKinds& kinds);
-
-/// The content of a response that no handler made.
+/// The content of a response that no handler made; empty if there is no such response.
 [[nodiscard]] std::string_view text_of_status(unsigned status);
 
 }  // namespace enduring::simulation
