@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -94,12 +95,15 @@ class World final : public Actors, public Site {
     Summary run() {
         std::uint64_t idle_turns = 0;
         std::uint64_t before = 0;
+        std::uint64_t timer_before = 0;
         while (!loop_->finished()) {
             loop_->turn();
             answer();
             const std::uint64_t now = ring_.completed() + timeline_.count();
-            idle_turns = now == before ? idle_turns + 1 : 0;
+            const std::uint64_t timer = service_.next_ms();
+            idle_turns = now == before && timer == timer_before ? idle_turns + 1 : 0;
             before = now;
+            timer_before = timer;
             if (idle_turns > idle_turns_max || loop_->counters().turns > turns_max) {
                 fail("the loop turns and nothing happens");
             }
@@ -212,11 +216,15 @@ class World final : public Actors, public Site {
     [[nodiscard]] bool goes_on() const {
         const std::uint64_t now_us = timeline_.now_us();
         bool clients_go_on = false;
+        std::string stuck;
         for (const Client& client : clients_) {
             if (!client.done() && now_us - client.progress_us() >= hour_us) {
-                fail("a client has made no progress for hours", client.text());
+                stuck += (stuck.empty() ? "" : "; ") + client.text();
             }
             clients_go_on = clients_go_on || !client.done();
+        }
+        if (!stuck.empty()) {
+            fail("a client has made no progress for hours", stuck);
         }
         const bool drains = scene_.drain_us != Timeline::never;
         if (drains && !clients_go_on && now_us - scene_.drain_us >= hour_us) {
