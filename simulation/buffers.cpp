@@ -1,6 +1,7 @@
 #include "simulation/buffers.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "simulation/report.hpp"
@@ -47,7 +48,7 @@ void Buffers::observe() {
             fail("a receive buffer was provided with another place or size");
         }
         known = {entry.addr, entry.len, true};
-        std::memset(reinterpret_cast<void*>(entry.addr), spoilt, entry.len);
+        std::memset(std::bit_cast<void*>(entry.addr), spoilt, entry.len);
     }
 }
 
@@ -63,7 +64,7 @@ std::optional<Buffers::Taken> Buffers::fill(std::string_view bytes) {
     }
     known.provided = false;
     const std::size_t size = std::min<std::size_t>(bytes.size(), known.size);
-    std::ranges::copy(bytes.substr(0, size), reinterpret_cast<char*>(known.address));
+    std::ranges::copy(bytes.substr(0, size), std::bit_cast<char*>(known.address));
     return Taken{entry.bid, static_cast<std::uint32_t>(size)};
 }
 

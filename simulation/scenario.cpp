@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/check.hpp"
 #include "http/text.hpp"
 #include "simulation/faults.hpp"
 #include "simulation/report.hpp"
@@ -257,6 +258,7 @@ std::string Result::text() const {
 
 Result check(const Scenario& scenario, std::uint64_t first_seed, std::uint64_t last_seed,
              const Options& options) {
+    ENDURING_CHECK(first_seed <= last_seed, "there is no seed to run");
     SweepOptions sweep_options;
     sweep_options.first_seed = first_seed;
     sweep_options.last_seed = last_seed;

@@ -48,15 +48,15 @@ struct Request {
     std::string bytes{};
     /// One of these must be the response's status.
     std::vector<http::Status> statuses{http::Status::ok};
-    /// This must be its content, without the transfer coding (of a response to HEAD: none).
+    /// This must be its content, without the transfer coding; not looked at if the request is HEAD.
     /// Nothing: any.
     std::optional<std::string> content{};
     /// Further looks at the response: gives what is wrong with it, or nothing.
     std::function<std::string(const http::test::Response& response)> check{};
-    /// The handler answers within this time, from when it is called: then a 503 of the handler's
+    /// The handler answers within this time, from when it is called: then the 503 of the handler's
     /// time-out is right only in runs where that is shorter. Nothing: it may take any time, and
-    /// that 503 is always right. In either case an answer must come in an hour at the latest, since
-    /// some runs have no such time-out.
+    /// that 503 is right wherever the time-out is over. In either case an answer must come in an
+    /// hour at the latest, since some runs have no time-out.
     std::optional<std::chrono::milliseconds> within{};
     /// The handler may break its response off, by dropping its ResponseStream.
     bool may_be_cut = false;
@@ -127,13 +127,13 @@ struct Result {
     [[nodiscard]] std::string text() const;
 };
 
-/// Runs all seeds from the first to the last. Runs are made in processes that are forked from this
-/// one, many in each: a bug that aborts, or that a sanitizer finds, or a run that does not end
-/// within two minutes of real time, is a failure of its seed, and not the end of the test. So
-/// threads of the caller are not there in a run, what a run changes in memory is not seen here, and
-/// what it prints to standard error is shown only with a failure. Call it while no other thread of
-/// the process holds a lock that handlers need. Throws std::bad_alloc if the system has no memory
-/// or no process for it.
+/// Runs all seeds from the first to the last, which is not less. Runs are made in processes that
+/// are forked from this one, many in each: a bug that aborts, or that a sanitizer finds, or a run
+/// that does not end within two minutes of real time, is a failure of its seed, and not the end of
+/// the test. So threads of the caller are not there in a run, what a run changes in memory is not
+/// seen here, and what it prints to standard error is shown only with a failure. Call it while no
+/// other thread of the process holds a lock that handlers need. Throws std::bad_alloc if the system
+/// has no memory or no process for it.
 [[nodiscard]] Result check(const Scenario& scenario, std::uint64_t first_seed,
                            std::uint64_t last_seed, const Options& options = {});
 

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 
 #include "core/token.hpp"
@@ -153,10 +154,10 @@ void Ring::issue_send(const io_uring_sqe& sqe) {
     operation.message_flags = sqe.msg_flags;
     operation.size = 0;
     if (sqe.opcode == IORING_OP_SEND) {
-        operation.parts[operation.part_count++] = {reinterpret_cast<void*>(sqe.addr), sqe.len};
+        operation.parts[operation.part_count++] = {std::bit_cast<void*>(sqe.addr), sqe.len};
         operation.size = sqe.len;
     } else {
-        const auto* message = reinterpret_cast<const msghdr*>(sqe.addr);
+        const auto* message = std::bit_cast<const msghdr*>(sqe.addr);
         require(message->msg_iovlen > 0 && message->msg_iovlen <= parts_max &&
                     message->msg_name == nullptr && message->msg_control == nullptr,
                 sqe, "a message has a wrong header");
@@ -195,7 +196,7 @@ void Ring::issue_read(const io_uring_sqe& sqe) {
     }
     const int number = make(sqe, network_.at(sqe.fd).index);
     Operation& operation = operations_[static_cast<std::size_t>(number)];
-    operation.data = reinterpret_cast<char*>(sqe.addr);
+    operation.data = std::bit_cast<char*>(sqe.addr);
     operation.size = sqe.len;
     operation.offset = sqe.off;
     if (draw(Fault::file_slow)) {
@@ -210,7 +211,7 @@ void Ring::issue_read(const io_uring_sqe& sqe) {
 void Ring::issue_timeout(const io_uring_sqe& sqe) {
     require(sqe.flags == 0 && sqe.len == 1 && sqe.timeout_flags == 0 && sqe.off == 0, sqe,
             "a time-out has wrong flags");
-    const auto* time = reinterpret_cast<const __kernel_timespec*>(sqe.addr);
+    const auto* time = std::bit_cast<const __kernel_timespec*>(sqe.addr);
     require(time->tv_sec >= 0 && time->tv_nsec >= 0 && time->tv_nsec < 1'000'000'000, sqe,
             "a time-out has a wrong time");
     postpone(make(sqe, 0), timeline_.now_us() +

@@ -31,6 +31,7 @@ constexpr auto patience = std::chrono::seconds(120);  // for one seed
 
 // What a job tells its parent, in memory that they share.
 struct Job {
+    std::atomic<bool> done;  // all its runs have passed
     std::atomic<std::uint64_t> seed;
     std::atomic<std::uint64_t> runs;
     std::atomic<std::uint64_t> events;
@@ -112,6 +113,7 @@ class Errors {
         job.virtual_ms += summary.virtual_ms;
     }
     std::fflush(stdout);
+    job.done = true;
     std::_Exit(0);
 }
 
@@ -208,11 +210,12 @@ Totals sweep(const MakeWorkload& make_workload, const SweepOptions& options,
                 kill(watched.process, SIGKILL);
             }
             int status = 0;
-            if (waitpid(watched.process, &status, WNOHANG) != watched.process) {
+            if (waitpid(watched.process, &status, WNOHANG) == 0) {
                 continue;
             }
             watched.process = -1;
-            if (status == 0) {
+            // A handler may have ended the process, whatever its status.
+            if (shared.jobs[i].done) {
                 --running;
                 continue;
             }
@@ -252,8 +255,9 @@ std::optional<SeedFailure> failure_of(const MakeWorkload& make_workload, std::ui
     }
     int status = 0;
     waitpid(child, &status, 0);
-    return status == 0 ? std::nullopt
-                       : std::optional(describe(status, shared->jobs[0].failure, errors.take()));
+    return shared->jobs[0].done
+               ? std::nullopt
+               : std::optional(describe(status, shared->jobs[0].failure, errors.take()));
 }
 
 Cuts shrink(const MakeWorkload& make_workload, std::uint64_t seed, const Cuts& cuts) {

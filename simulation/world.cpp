@@ -69,8 +69,8 @@ class World final : public Actors, public Site {
         if (plan_.peer_connections_max != 0) {
             peers_.emplace(plan_.connections_max, plan_.peer_connections_max, seed);
         }
-        static_cast<void>(buffers_.attach(ring_, 0));
-        loop_.emplace(ring_, buffers_, service_, options());
+        require(buffers_.attach(ring_, 0).has_value(), "the receive buffers are not taken");
+        loop_ = std::make_unique<Loop>(ring_, buffers_, service_, options());
         for (std::uint32_t i = 0; i < plan_.listeners; ++i) {
             loop_->add_listener(network_.add_listener(plan_.backlog), plan_.backlog);
         }
@@ -149,6 +149,8 @@ class World final : public Actors, public Site {
     void close_file(int descriptor) override { network_.close_file(descriptor); }
 
   private:
+    using Loop = core::Loop<Ring, http::Service>;
+
     static constexpr std::uint32_t planned_drain = 0;
     static constexpr std::uint32_t last_drain = 1;
 
@@ -317,7 +319,7 @@ class World final : public Actors, public Site {
     core::BufferRing buffers_;
     http::Service service_;
     std::optional<core::PeerCounts> peers_;
-    std::optional<core::Loop<Ring, http::Service>> loop_;
+    std::unique_ptr<Loop> loop_;
     std::deque<Client> clients_;
     std::size_t done_ = 0;
     std::deque<std::move_only_function<void()>> later_;
