@@ -9,8 +9,12 @@ set(package_directory "${CMAKE_INSTALL_LIBDIR}/cmake/enduring")
 if(ENDURING_PROGRAMS)
     install(TARGETS enduring)
 endif()
+set(libraries enduring_core enduring_http)
+if(ENDURING_SIMULATION)
+    list(APPEND libraries enduring_simulation)
+endif()
 install(
-    TARGETS enduring_core enduring_http
+    TARGETS ${libraries}
     EXPORT enduring
     FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/enduring")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
@@ -18,7 +22,7 @@ install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDI
 # Who uses the libraries may have another compiler, or link without this optimisation: then the
 # archives must hold machine code as well.
 if(ENDURING_LTO AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    foreach(library IN ITEMS enduring_core enduring_http)
+    foreach(library IN LISTS libraries)
         target_compile_options(${library} PRIVATE -ffat-lto-objects)
     endforeach()
 endif()
@@ -68,5 +72,12 @@ endif()
 file(RELATIVE_PATH path_to_prefix "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig"
      "${CMAKE_INSTALL_PREFIX}")
 string(REGEX REPLACE "/$" "" path_to_prefix "${path_to_prefix}")
-configure_file(cmake/enduring.pc.in enduring.pc @ONLY)
-install(FILES "${PROJECT_BINARY_DIR}/enduring.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+set(modules enduring)
+if(ENDURING_SIMULATION)
+    list(APPEND modules enduring-simulation)
+endif()
+foreach(module IN LISTS modules)
+    configure_file(cmake/${module}.pc.in ${module}.pc @ONLY)
+    install(FILES "${PROJECT_BINARY_DIR}/${module}.pc"
+            DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endforeach()

@@ -106,26 +106,46 @@ class PackageTest(unittest.TestCase):
         self.run_command("cmake", "--build", build)
         self.assert_serves(build / "embedded")
         self.assertEqual("", self.run_command(build / "greeting_test"))
+        self.assert_simulates(build / "greeting_simulation")
 
-    def test_the_example_of_a_test(self) -> None:
+    def assert_simulates(self, program: Path) -> None:
+        self.assertRegex(self.run_command(program), "^1000 runs passed, 0 failed; [0-9]+ answers,")
+
+    def test_the_examples_of_tests(self) -> None:
         """What the documentation shows is what is built and run."""
-        shown = re.search("```cpp\n(.*?)```", (ROOT / "docs/testing.md").read_text("utf-8"), re.S)
-        self.assertTrue((HERE / "greeting_test.cpp").read_text("utf-8").endswith("\n" + shown[1]))
+        shown = re.findall("```cpp\n(.*?)```", (ROOT / "docs/testing.md").read_text("utf-8"), re.S)
+        programs = ["greeting_test.cpp", "greeting_simulation.cpp"]
+        self.assertEqual(len(programs), len(shown))
+        for program, example in zip(programs, shown):
+            self.assertTrue((HERE / program).read_text("utf-8").endswith("\n" + example), program)
 
     def test_a_program_made_with_pkg_config(self) -> None:
         """And without optimisation across files, so that the archives must hold machine code."""
+        self.assert_serves(self.make_with_pkg_config("embedded", "enduring"))
+        self.assert_simulates(
+            self.make_with_pkg_config("greeting_simulation", "enduring-simulation")
+        )
+
+    def make_with_pkg_config(self, name: str, module: str) -> Path:
         directories = [self.prefix / LIBRARIES / "pkgconfig"]
         directories += filter(None, [os.environ.get("PKG_CONFIG_PATH")])
         flags = self.run_command(
-            *("pkg-config", "--cflags", "--libs", f"enduring = {VERSION}"),
+            *("pkg-config", "--cflags", "--libs", f"{module} = {VERSION}"),
             PKG_CONFIG_PATH=":".join(map(str, directories)),
         )
-        program = self.work / "embedded"
+        program = self.work / name
         self.run_command(
             *(COMPILER, "-std=c++23", *FLAGS.split(), "-fno-lto"),
-            *(HERE / "embedded.cpp", "-o", program, *flags.split()),
+            *(HERE / f"{name}.cpp", "-o", program, *flags.split()),
         )
-        self.assert_serves(program)
+        return program
+
+    def test_only_the_headers_that_users_need_are_installed(self) -> None:
+        """Of the simulation: its other headers are what it is made of."""
+        headers = (self.prefix / "include" / "enduring" / "simulation").iterdir()
+        self.assertEqual(
+            ["fault.hpp", "random.hpp", "simulation.hpp"], sorted(file.name for file in headers)
+        )
 
     def test_the_program(self) -> None:
         output = self.run_command(self.prefix / "bin" / "enduring", "--version")
@@ -155,9 +175,12 @@ class PackageTest(unittest.TestCase):
     def test_a_project_that_adds_the_sources(self) -> None:
         """It has the same targets, and may have a program called like one of ours."""
         source = self.project(
+            "set(ENDURING_SIMULATION ON)",
             f'add_subdirectory("{ROOT}" enduring)',
             f'add_executable(hello "{HERE}/embedded.cpp")',
             "target_link_libraries(hello PRIVATE enduring::http enduring::core)",
+            f'add_executable(simulation "{HERE}/greeting_simulation.cpp")',
+            "target_link_libraries(simulation PRIVATE enduring::simulation)",
         )
         self.configure(source)
 
