@@ -35,7 +35,8 @@ std::uint64_t last_event(const Request& request) {
     return number;
 }
 
-// Goes on until the server stops, or the client leaves: then it is destroyed where it waits.
+// Goes on until the server or the connection should end; or until the client leaves, then it is
+// destroyed where it waits.
 Task<void> count(milliseconds interval, std::uint64_t number, Responder responder) {
     Response head;
     head.content_type("text/event-stream").field("Cache-Control", "no-store");

@@ -66,7 +66,8 @@ concept CoroutineFunction =
 /// it runs. It may go on after its answer. One that throws, or ends unanswered, answers 500, or
 /// cuts the connection if a response has begun.
 ///
-/// A lambda's captures live in the router.
+/// A lambda's captures live in the router. Parameters that are references are refused where they
+/// can be seen, which they cannot in a generic or overloaded function object.
 template <CoroutineFunction Function>
 [[nodiscard]] Handler coroutine(Function function) {
     if constexpr (detail::HasKnownParameters<Function>) {
@@ -164,7 +165,7 @@ class Completion {
         requires(!std::is_void_v<Value>)
     void set(Given&& value) {
         ENDURING_CHECK(mailbox_ != nullptr, "what a coroutine awaits was set twice");
-        give({.value = Value(std::forward<Given>(value))});
+        give({.value = static_cast<Value>(std::forward<Given>(value))});
     }
     void set()
         requires(std::is_void_v<Value>)

@@ -75,7 +75,7 @@ bool Responder::alive() const noexcept {
 }
 
 bool Responder::should_end() const noexcept {
-    return exchanges_ != nullptr && exchanges_->should_end(connection_, number_);
+    return exchanges_ == nullptr || exchanges_->should_end(connection_, number_);
 }
 
 }  // namespace enduring::http

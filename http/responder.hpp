@@ -43,9 +43,9 @@ class Responder {
 
     /// The client still waits for this answer.
     [[nodiscard]] bool alive() const noexcept;
-    /// The connection is to end after this answer: the server has been told to stop, or the
-    /// connection is as old as it may be. An answer that is held back for news to come should be
-    /// given now; what is still unanswered when the server's time to drain is over is cut.
+    /// The server wants this answer now: it drains, or the connection is as old as it may be, so
+    /// that an answer that is held back for news to come should be given; or nobody waits for it any
+    /// more. What is still unanswered when the server's time to drain is over is cut.
     [[nodiscard]] bool should_end() const noexcept;
 
     /// Begins an answer whose content is made in pieces, and sends its head; this responder is
@@ -82,7 +82,7 @@ class Exchanges {
                         Response&& response) = 0;
     [[nodiscard]] virtual bool is_waiting(core::ConnectionId connection,
                                           std::uint32_t number) const noexcept = 0;
-    /// ... and the connection is to end after it.
+    /// It is not, or the session is to end.
     [[nodiscard]] virtual bool should_end(core::ConnectionId connection,
                                           std::uint32_t number) const noexcept = 0;
 

@@ -46,7 +46,7 @@ bool ResponseStream::alive() const noexcept {
 }
 
 bool ResponseStream::should_end() const noexcept {
-    return exchanges_ != nullptr && exchanges_->should_end(connection_, number_);
+    return exchanges_ == nullptr || exchanges_->should_end(connection_, number_);
 }
 
 }  // namespace enduring::http

@@ -42,9 +42,9 @@ class ResponseStream {
 
     /// The client still waits for more.
     [[nodiscard]] bool alive() const noexcept;
-    /// The connection is to end after this response: the server has been told to stop, or the
-    /// connection is as old as it may be. A response without an end should finish soon; what is not
-    /// finished when the server's time to drain is over is cut.
+    /// A response without an end should finish now: the server drains, or the connection is as old
+    /// as it may be; or nobody wants more, see alive(). What is not finished when the server's time
+    /// to drain is over is cut.
     [[nodiscard]] bool should_end() const noexcept;
 
   private:

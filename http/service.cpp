@@ -117,7 +117,7 @@ bool Service::is_waiting(core::ConnectionId connection, std::uint32_t number) co
 
 bool Service::should_end(core::ConnectionId connection, std::uint32_t number) const noexcept {
     const auto access = host_->find(connection);
-    return access.session != nullptr && access.session->is_waiting(number) &&
+    return access.session == nullptr || !access.session->is_waiting(number) ||
            access.session->is_retired();
 }
 

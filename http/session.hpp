@@ -39,7 +39,7 @@ class Session {
     }
     void close(Service& service);
 
-    /// The running exchange is the last one.
+    /// It was told to end: by a drain, or for its age.
     [[nodiscard]] bool is_retired() const noexcept { return retire_reason_ != core::Reason::none; }
     /// The number-th request of this connection waits for its answer.
     [[nodiscard]] bool is_waiting(std::uint32_t number) const noexcept {

@@ -87,7 +87,7 @@ class TaskPromise {
                           "a Task awaits tasks, sleep_for(), completed(), ContentReader::next() "
                           "and write_to(); what other libraries have is awaited through "
                           "completed()");
-            return Awaiting<Type>{awaited};
+            return Awaiting<std::remove_reference_t<Awaited>>{awaited};
         }
     }
     [[nodiscard]] Coroutines* home() const noexcept { return home_; }

@@ -173,6 +173,7 @@ void Judge::judge_head(const ResponseHead& head) {
     if (answered_ >= exchanges_.size() || exchanges_[answered_].first_us == Timeline::never) {
         wrong("a response comes without a request", head_);
     }
+    may_end_ = false;  // the connection has gone on
     const Exchange& exchange = exchanges_[answered_];
     // What the server says by itself closes, and has a content that is known.
     const bool refuses = head.close && head.has_length &&
@@ -303,7 +304,7 @@ void Judge::finish_any() {
               fmt::format("{}\n--- request\n{}\n--- answer\n{}", error,
                           exchange.request.substr(0, 400), response_.bytes.substr(0, 800)));
     }
-    may_end_ = may_end_ || exchange.may_end_early;
+    may_end_ = exchange.may_end_early;
     finish_response();
 }
 

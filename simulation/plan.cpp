@@ -69,14 +69,11 @@ Plan::Plan(std::uint64_t seed_of_run, const Cuts& what_is_cut, Faults& faults)
         random.chance(100) ? static_cast<std::uint32_t>(random.between(1, 3)) : 0;
     backlog = random.pick<std::uint32_t>({2, 16});
     listeners = random.chance(150) ? 2 : 1;
-    // A kernel that is short of memory, or slow, keeps nobody to a high rate.
     for (const Fault fault : {Fault::send_failed, Fault::false_room, Fault::busy, Fault::late,
                               Fault::file_slow, Fault::slow_turns}) {
-        if (faults.on(fault)) {
-            sends_are_refused = true;
-            times.write_bytes_per_s_min = std::min<std::uint64_t>(times.write_bytes_per_s_min, 200);
-        }
+        sends_are_refused = sends_are_refused || faults.on(fault);
     }
+    respect_faults();
     drain_delay_ms = random.chance(100) ? 500 : 0;
     drain_timeout_ms = random.pick<std::uint64_t>({500, 5'000, 30'000});
     if (random.chance(300)) {
@@ -95,6 +92,12 @@ Plan::Plan(std::uint64_t seed_of_run, const Cuts& what_is_cut, Faults& faults)
         draw_stops(*this, random);
     }
     evicts = connections_max < clients || faults.on(Fault::scarcity);
+}
+
+void Plan::respect_faults() {
+    if (sends_are_refused) {
+        times.write_bytes_per_s_min = std::min<std::uint64_t>(times.write_bytes_per_s_min, 200);
+    }
 }
 
 std::string Plan::text() const {

@@ -50,6 +50,9 @@ struct Plan {
     /// How far what the server sees of time may be from what happened, other than by stops.
     static constexpr std::uint64_t slack_us = 400'000;
 
+    /// A kernel that is short of memory, or slow, keeps nobody to a high rate.
+    void respect_faults();
+
     [[nodiscard]] std::string text() const;
 };
 

@@ -18,6 +18,9 @@
 // of them answers fails. Let such work be done by something that tests can replace, by a timer for
 // instance. Handlers are not told where a client comes from, as if the system did not know.
 //
+// A response that has no end of its own is ended by the server's stop:
+// ResponseStream::should_end().
+//
 // Files are real ones, which http::StaticFiles may serve.
 #pragma once
 
@@ -85,7 +88,10 @@ struct Scenario {
 
 /// What may be set for runs.
 struct Options {
-    /// Changes times and limits that the seed has drawn; called once for each run.
+    /// Changes times and limits that the seed has drawn; called once for each run. What a client
+    /// then gets is judged by them, but for three: runs in which buffered_bytes_max or
+    /// coroutine_bytes_max is used up, or write_timeout_ms is less than a second, may fail though
+    /// nothing is wrong. A least rate of writing is lowered where a fault makes sending slow.
     std::function<void(core::TimeLimits& times, http::Limits& limits)> adjust{};
     /// Faults that do not happen.
     std::vector<Fault> without{};
@@ -128,9 +134,10 @@ struct Result {
 };
 
 /// Runs all seeds from the first to the last, which is not less. Runs are made in processes that
-/// are forked from this one, many in each: a bug that aborts, or that a sanitizer finds, or a run
-/// that does not end within two minutes of real time, is a failure of its seed, and not the end of
-/// the test. So threads of the caller are not there in a run, what a run changes in memory is not
+/// are forked from this one, many in each: a bug that ends the process (an abort, or a sanitizer's
+/// finding where it is told to end it: -fno-sanitize-recover, halt_on_error=1), or a run that does
+/// not end within two minutes of real time, is a failure of its seed, and not the end of the test.
+/// So threads of the caller are not there in a run, what a run changes in memory is not
 /// seen here, and what it prints to standard error is shown only with a failure. Call it while no
 /// other thread of the process holds a lock that handlers need. Throws std::bad_alloc if the system
 /// has no memory or no process for it.
@@ -144,7 +151,7 @@ std::optional<std::string> trace(const Scenario& scenario, std::uint64_t seed,
                                  const Options& options = {});
 
 /// For a seed that fails: options with which it still fails in the same way, but with fewer faults,
-/// clients and requests; for trace(). Takes up to a hundred runs.
+/// clients and requests; for trace(). Takes up to some hundred runs.
 [[nodiscard]] Options shrink(const Scenario& scenario, std::uint64_t seed,
                              const Options& options = {});
 

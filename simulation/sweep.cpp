@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -244,6 +245,11 @@ std::optional<SeedFailure> failure_of(const MakeWorkload& make_workload, std::ui
     if (child == 0) {
         errors.begin();
         set_tracing(trace != nullptr);
+        std::signal(SIGALRM, SIG_DFL);
+        sigset_t alarms;
+        sigemptyset(&alarms);
+        sigaddset(&alarms, SIGALRM);
+        sigprocmask(SIG_UNBLOCK, &alarms, nullptr);
         alarm(120);
         SweepOptions options;
         options.last_seed = seed;
@@ -254,7 +260,8 @@ std::optional<SeedFailure> failure_of(const MakeWorkload& make_workload, std::ui
         throw std::bad_alloc();
     }
     int status = 0;
-    waitpid(child, &status, 0);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
     return shared->jobs[0].done
                ? std::nullopt
                : std::optional(describe(status, shared->jobs[0].failure, errors.take()));

@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::uint64_t hour_us = 3600ULL * 1'000'000;
 constexpr std::uint64_t horizon_us = 3 * hour_us;
+constexpr std::uint64_t day_us = 24 * hour_us;  // then it ends though clients go on
 constexpr std::uint64_t idle_turns_max = 20'000;
 constexpr std::uint64_t turns_max = 2'000'000;
 
@@ -156,6 +157,7 @@ class World final : public Actors, public Site {
 
     [[nodiscard]] const Plan& adjusted() {
         workload_->adjust(plan_);
+        plan_.respect_faults();
         return plan_;
     }
 
@@ -200,7 +202,7 @@ class World final : public Actors, public Site {
     }
 
     void drain(std::uint32_t kind) {
-        if (kind == last_drain && goes_on()) {
+        if (kind == last_drain && goes_on() && timeline_.now_us() < day_us) {
             timeline_.schedule(timeline_.now_us() + hour_us, Happening::drain, last_drain);
             return;
         }

@@ -38,6 +38,13 @@ class HeadCounter {
     static std::size_t find_end(std::uint32_t& window, const unsigned char* bytes,
                                 std::size_t begin, std::size_t size) {
         for (std::size_t i = begin; i < size; ++i) {
+            if (window == 0) {
+                const void* next = std::memchr(bytes + i, '\r', size - i);
+                if (next == nullptr) {
+                    return 0;
+                }
+                i = static_cast<std::size_t>(static_cast<const unsigned char*>(next) - bytes);
+            }
             window = bytes[i] == '\r' || bytes[i] == '\n' ? window << 8 | bytes[i] : 0;
             if (window == 0x0d0a0d0a) {
                 window = 0;

@@ -3,7 +3,9 @@ are started.
 
 All answer GET /pipeline with a text of two bytes, and what they can of: POST /baseline11 and POST
 /upload, which take the content and answer, and GET /static/NAME, which sends a file. None logs, none closes a
-connection for the number of its requests, as far as it can be told so.
+connection for the number of its requests, as far as it can be told so. h2o, lighttpd and Apache have
+no answer of two bytes but a file's; nginx and caddy may answer a POST before its content is there.
+Apache's one process has 64 threads.
 """
 
 import dataclasses
@@ -155,7 +157,7 @@ def _kind(program, command, abilities, **more):
 KINDS = {
     "floor": _kind("floor", "--port {port}", "get post upload many"),
     "enduring": _kind("arena",
-                      "--listen {port} --workers 1 --keepalive-requests 0 --static {files}/static",
+                      "--listen {port} --workers 1 --keepalive-requests 0 --header-timeout 75s --static {files}/static",
                       "get post upload files many", version=("--version",)),
     "nginx": _kind("nginx", "-c {configuration} -e {directory}/error.log",
                    "get post upload files many", configuration=NGINX, package="nginx",

@@ -149,9 +149,7 @@ TEST_F(CoroutineTest, EndsItsStreamWhenTheServerStops) {
                     const Held one(held);
                     ResponseStream stream = std::move(responder).begin(Response());
                     while (!stream.should_end()) {
-                        if (!co_await write_to(stream, "x")) {
-                            break;
-                        }
+                        stream.write("x");
                         co_await sleep_for(20ms);
                     }
                     stream.finish();
@@ -165,6 +163,9 @@ TEST_F(CoroutineTest, EndsItsStreamWhenTheServerStops) {
     pass(21ms);
     EXPECT_TRUE(connection.received.ends_with("1\r\nx\r\n1\r\nx\r\n0\r\n\r\n"));
     EXPECT_EQ(held, 0);
+    TestConnection& head = connect();
+    give(head, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(held, 0) << "nobody wants its content";
 }
 
 TEST_F(CoroutineTest, MayGoOnAfterItsAnswer) {

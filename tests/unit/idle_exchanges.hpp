@@ -21,7 +21,7 @@ class IdleExchanges : public Exchanges {
     }
     [[nodiscard]] bool should_end(core::ConnectionId /*connection*/,
                                   std::uint32_t /*number*/) const noexcept override {
-        return false;
+        return true;
     }
     void begin(core::ConnectionId /*connection*/, std::uint32_t /*number*/, Response&& /*head*/,
                std::optional<std::uint64_t> /*size*/) override {}
