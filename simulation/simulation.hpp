@@ -18,8 +18,9 @@
 // of them answers fails. Let such work be done by something that tests can replace, by a timer for
 // instance. Handlers are not told where a client comes from, as if the system did not know.
 //
-// A response that has no end of its own is ended by the server's stop:
-// ResponseStream::should_end().
+// A response that has no end of its own goes on until the server is told to stop, after a day at
+// the latest: see ResponseStream::should_end(). But some runs have fewer places than clients, and
+// there who waits for hours behind such responses is a failure: let them end after some minutes.
 //
 // Files are real ones, which http::StaticFiles may serve.
 #pragma once

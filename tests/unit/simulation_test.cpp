@@ -495,6 +495,22 @@ TEST(SimulationTest, ABrokenStreamIsFound) {
     EXPECT_EQ(failure_of(scenario), "");
 }
 
+// The upload's connection may end early, but it has not: what comes behind is judged.
+TEST(SimulationTest, ABrokenStreamIsFoundBehindAnUpload) {
+    Scenario scenario;
+    scenario.router = [] {
+        Router router;
+        router.on(http::Method::post, "/upload", http::coroutine(upload),
+                  http::ContentMode::streamed);
+        router.get("/cut", http::coroutine(break_off));
+        return router;
+    };
+    scenario.requests = [](Random&) {
+        return std::vector{post("/upload", "abc").gives("abc"), get("/cut")};
+    };
+    EXPECT_TRUE(contains(check(scenario, 1, 20, {.failures_max = 20}).text(), "a response is cut"));
+}
+
 TEST(SimulationTest, AnAbortIsAFailureOfItsSeed) {
     const Scenario scenario = scenario_of([](const http::Request&, Responder responder) {
         answer(responder, "right");
