@@ -69,6 +69,9 @@ Result<Address> parse_address(std::string_view text) {
     } else if (host.contains(':') || host.contains('[') || host.contains(']')) {
         return bad("an IPv6 address stands in brackets");
     }
+    if (host.find_first_of(" \t") != std::string_view::npos) {
+        return bad("a host has no spaces");
+    }
     if (host.empty() || host == "*") {
         return Address{.kind = Address::Kind::any, .port = *port};
     }

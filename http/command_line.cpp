@@ -12,6 +12,7 @@
 
 #include "core/token.hpp"
 #include "http/command_words.hpp"
+#include "http/text.hpp"
 #include "http/units.hpp"
 
 namespace enduring::http {
@@ -156,7 +157,7 @@ void CommandLine::add_server_flags() {
            [this](const std::vector<std::string>& texts) {
                options_.listen.clear();
                for (const std::string& text : texts) {
-                   auto address = core::parse_address(text);
+                   auto address = core::parse_address(trim(text));
                    if (!address) {
                        throw CLI::ValidationError("--listen", address.error().text());
                    }

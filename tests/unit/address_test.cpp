@@ -77,6 +77,8 @@ TEST(Address, SaysWhatIsAllowedOfWhatItCannotRead) {
         {"[::1:80", "an IPv6 address stands in brackets"},
         {"::1]:80", "an IPv6 address stands in brackets"},
         {"name]:80", "an IPv6 address stands in brackets"},
+        {" host:80", "a host has no spaces"},
+        {"[::1\t]:80", "a host has no spaces"},
         {"[:80", "an IPv6 address stands in brackets"},
         // As an address's text() these would be something else.
         {"[unix]:80", "only an IPv6 address stands in brackets"},

@@ -483,6 +483,7 @@ TEST_F(CommandLineTest, ListensWhereItIsTold) {
     EXPECT_EQ(texts(parse({"--listen", "80"})), Texts{"*:80"});
     EXPECT_EQ(texts(parse({"--listen", "127.0.0.1:8080", "--listen", "[::1]:81"})),
               (Texts{"127.0.0.1:8080", "[::1]:81"}));
+    EXPECT_EQ(texts(parse({"--listen= 80, 127.0.0.1:81"})), (Texts{"*:80", "127.0.0.1:81"}));
     EXPECT_EQ(texts(parse({"--listen=80,81", "--listen", "unix:/run/x"})),
               (Texts{"*:80", "*:81", "unix:/run/x"}));
     {
