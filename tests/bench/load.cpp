@@ -132,7 +132,7 @@ class Load {
     }
 
     void await_connections() {
-        std::uint64_t give_up_ns = begin_ns_ + options_.timeout_s * second_ns;
+        std::uint64_t give_up_ns = now_ns() + options_.timeout_s * second_ns;
         while (resting_.size() < connections_.size()) {
             if (now_ns() > give_up_ns || report_.errors.total() != 0) {
                 bench::fail(

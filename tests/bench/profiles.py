@@ -20,7 +20,8 @@ class Profile:
     tool: str = "load"
     path: str = "/pipeline"
     arguments: tuple = ()
-    # What a server must be able to do: "get", "post", "upload", "files", or "many" connections.
+    # What a server must be able to do: "get", "post", "upload", "files", or "many" connections (so
+    # many that those who take part must be few, or connecting takes minutes).
     needs: str = "get"
     reference: str = "floor"
     floor_arguments: tuple = ()

@@ -166,12 +166,12 @@ KINDS = {
                  version=("--version",)),
     "haproxy": _kind("haproxy", "-q -db -f {configuration}", "get", configuration=HAPROXY,
                      package="haproxy", version=("-v",)),
-    "lighttpd": _kind("lighttpd", "-D -f {configuration}", "get files many",
+    "lighttpd": _kind("lighttpd", "-D -f {configuration}", "get files",
                       configuration=LIGHTTPD, package="lighttpd", version=("-v",)),
-    "apache": _kind("apache2", "-DFOREGROUND -f {configuration}", "get files many",
+    "apache": _kind("apache2", "-DFOREGROUND -f {configuration}", "get files",
                     configuration=APACHE, package="apache2-bin", version=("-v",)),
     "caddy": _kind("caddy", "run --adapter caddyfile --config {configuration}",
-                   "get post files many", configuration=CADDY, environment=(("GOMAXPROCS", "1"),),
+                   "get post files", configuration=CADDY, environment=(("GOMAXPROCS", "1"),),
                    package="caddy", version=("version",)),
 }
 
