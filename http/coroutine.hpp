@@ -164,18 +164,15 @@ class Completion {
     template <class Given = Value>
         requires(!std::is_void_v<Value>)
     void set(Given&& value) {
-        ENDURING_CHECK(mailbox_ != nullptr, "what a coroutine awaits was set twice");
         give({.value = static_cast<Value>(std::forward<Given>(value))});
     }
     void set()
         requires(std::is_void_v<Value>)
     {
-        ENDURING_CHECK(mailbox_ != nullptr, "what a coroutine awaits was set twice");
         give({{.value = std::monostate()}});
     }
     /// Awaiting throws this.
     void fail(std::exception_ptr error) {
-        ENDURING_CHECK(mailbox_ != nullptr, "what a coroutine awaits was set twice");
         Result result;
         result.error = std::move(error);
         give(std::move(result));
@@ -192,6 +189,7 @@ class Completion {
         }
     }
     void give(Result result) {
+        ENDURING_CHECK(mailbox_ != nullptr, "what a coroutine awaits was set twice");
         // Run in the worker's thread, if the worker is still there.
         mailbox_->post(
             [suspended = suspended_, slot = result_, result = std::move(result)]() mutable {

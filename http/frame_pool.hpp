@@ -56,8 +56,9 @@ class FramePool {
     void release_kept() noexcept;
 
     std::array<Block*, kept_bytes_max / step_bytes + 1> kept_{};  // by size in steps
-    std::size_t bytes_ = 0;                                       // of blocks in use
-    std::size_t kept_bytes_ = 0;  // of those that wait to be used again
+    // Of blocks in use, and of those that wait to be used again.
+    std::size_t bytes_ = 0;
+    std::size_t kept_bytes_ = 0;
     std::size_t bytes_max_;
 };
 

@@ -44,8 +44,8 @@ class Responder {
     /// The client still waits for this answer.
     [[nodiscard]] bool alive() const noexcept;
     /// The server wants this answer now: it drains, or the connection is as old as it may be, so
-    /// that an answer that is held back for news to come should be given; or nobody waits for it any
-    /// more. What is still unanswered when the server's time to drain is over is cut.
+    /// that an answer that is held back for news to come should be given; or nobody waits for it
+    /// any more. What is still unanswered when the server's time to drain is over is cut.
     [[nodiscard]] bool should_end() const noexcept;
 
     /// Begins an answer whose content is made in pieces, and sends its head; this responder is
