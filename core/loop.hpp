@@ -290,6 +290,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
             case Operation::receive:
             case Operation::send:
             case Operation::read_file:
+            case Operation::send_file:
             case Operation::await_room:
             case Operation::cancel:
             case Operation::close:

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 
 #include <cerrno>
@@ -236,6 +239,47 @@ std::uint64_t Ring::now_ms() const noexcept {
 }
 
 void Ring::shutdown_write(int socket) noexcept { ::shutdown(socket, SHUT_WR); }
+
+namespace {
+
+// Whether the page cache has this byte of a file.
+bool is_cached(int file, std::uint64_t offset) noexcept {
+    char byte = 0;
+    const iovec part{&byte, 1};
+    return ::preadv2(file, &part, 1, static_cast<off_t>(offset), RWF_NOWAIT) == 1;
+}
+
+}  // namespace
+
+std::optional<std::int32_t> Ring::move_file(int socket, int file, std::uint64_t offset,
+                                            std::uint32_t size) noexcept {
+    // What lies between could have been dropped: then sendfile waits for the disk after all. It is
+    // rare, since pages leave the cache in about the order in which they came.
+    if (!is_cached(file, offset) || (size > 1 && !is_cached(file, offset + size - 1))) {
+        return std::nullopt;
+    }
+    // Only a socket that does not block makes sendfile not wait for room, and only a blocking one
+    // makes io_uring wait for input. Nothing else looks at it in the meantime.
+    int without_waiting = 1;
+    ::ioctl(socket, FIONBIO, &without_waiting);
+    auto position = static_cast<off_t>(offset);
+    const ssize_t moved = ::sendfile(socket, file, &position, size);
+    const int error = errno;
+    without_waiting = 0;
+    ::ioctl(socket, FIONBIO, &without_waiting);
+    if (moved >= 0) {
+        return static_cast<std::int32_t>(moved);
+    }
+    switch (error) {
+        case EINVAL:
+        case ENOSYS:
+        case EOPNOTSUPP:
+        case EPERM:
+            return std::nullopt;
+        default:
+            return -error;
+    }
+}
 
 namespace {
 

@@ -61,8 +61,8 @@ inline void prepare_send(io_uring_sqe& sqe, int socket, const char* data, std::s
 
 /// As prepare_send, for several runs of bytes. The message must stay until the next submit.
 inline void prepare_send_message(io_uring_sqe& sqe, int socket, const msghdr& message,
-                                 Token token) noexcept {
-    io_uring_prep_sendmsg(&sqe, socket, &message, send_flags);
+                                 bool more_follows, Token token) noexcept {
+    io_uring_prep_sendmsg(&sqe, socket, &message, send_flags | (more_follows ? MSG_MORE : 0));
     sqe.user_data = pack(token);
 }
 
@@ -85,6 +85,12 @@ inline void prepare_pause(io_uring_sqe& sqe, Token token) noexcept {
 inline void prepare_read_file(io_uring_sqe& sqe, int file, char* data, std::uint32_t size,
                               std::uint64_t offset, Token token) noexcept {
     io_uring_prep_read(&sqe, file, data, size, offset);
+    sqe.user_data = pack(token);
+}
+
+/// Does nothing and completes at once: what was done by a plain call is told of like all else.
+inline void prepare_nothing(io_uring_sqe& sqe, Token token) noexcept {
+    io_uring_prep_nop(&sqe);
     sqe.user_data = pack(token);
 }
 
@@ -115,8 +121,8 @@ inline void prepare_message(io_uring_sqe& sqe, int ring, std::uint32_t result, T
 
 /// The operations above, for the ring's restrictions and for the probe.
 inline constexpr io_uring_op used_operations[] = {
-    IORING_OP_ACCEPT,   IORING_OP_RECV,   IORING_OP_SEND,         IORING_OP_SENDMSG,
-    IORING_OP_POLL_ADD, IORING_OP_READ,   IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE,
-    IORING_OP_MSG_RING, IORING_OP_TIMEOUT};
+    IORING_OP_ACCEPT,   IORING_OP_RECV,    IORING_OP_SEND,         IORING_OP_SENDMSG,
+    IORING_OP_POLL_ADD, IORING_OP_READ,    IORING_OP_ASYNC_CANCEL, IORING_OP_CLOSE,
+    IORING_OP_MSG_RING, IORING_OP_TIMEOUT, IORING_OP_NOP};
 
 }  // namespace enduring::core

@@ -55,6 +55,9 @@ class Submitter {
         return ring_.sqe_room() == capacity_;
     }
 
+    /// For plain calls.
+    [[nodiscard]] RingType& ring() noexcept { return ring_; }
+
     /// Changes when all submissions have been taken: memory that they refer to is free again then.
     [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
 

@@ -12,6 +12,7 @@ enum class Operation : std::uint8_t {
     receive,        ///< slot: connection
     send,           ///< slot: connection
     read_file,      ///< slot: connection
+    send_file,      ///< slot: connection; it was done before it was submitted
     await_room,     ///< slot: connection; its socket becomes writable
     cancel,         ///< slot: connection
     close,          ///< slot: connection

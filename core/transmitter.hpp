@@ -1,5 +1,6 @@
 // Brings a connection's output to its socket, one operation at a time: send what fits, wait for
-// room, again; for a file read a chunk before. It knows nothing of phases and time: it turns an
+// room, again. What the page cache has of a file is moved to the socket by a plain call; the rest
+// is read into a chunk and sent from there. It knows nothing of phases and time: it turns an
 // outlet's state into a submission, and a completion into the lifecycle's event.
 #pragma once
 
@@ -37,6 +38,7 @@ struct Outlet {
     Chunk* chunk = nullptr;  ///< borrowed; filled with the front of a file, or not yet
     Operation operation = Operation::send;  ///< what is in the kernel
     Room room = Room::unknown;
+    std::int32_t moved = 0;  ///< what moving a file has given: a count or -errno
 };
 
 template <class RingType>
@@ -71,14 +73,19 @@ class Transmitter {
                          more_follows, token(Operation::send));
             return true;
         }
+        if (const auto moved =
+                submitter_.ring().move_file(socket, file->descriptor, file->offset, part(*file))) {
+            outlet.moved = *moved;
+            prepare_nothing(submitter_.sqe(), token(Operation::send_file));
+            return true;
+        }
         outlet.chunk = chunks_.take();
         if (outlet.chunk == nullptr) {
             return false;
         }
-        const auto size =
-            static_cast<std::uint32_t>(std::min<std::uint64_t>(file->size, Chunk::size_bytes));
-        prepare_read_file(submitter_.sqe(), file->descriptor, outlet.chunk->data.get(), size,
-                          file->offset, token(Operation::read_file));
+        prepare_read_file(submitter_.sqe(), file->descriptor, outlet.chunk->data.get(),
+                          std::min(part(*file), Chunk::size_bytes), file->offset,
+                          token(Operation::read_file));
         return true;
     }
 
@@ -87,6 +94,8 @@ class Transmitter {
         switch (operation) {
             case Operation::read_file:
                 return complete_read(outlet, result);
+            case Operation::send_file:
+                return complete_move(outlet, outlet.moved);
             case Operation::await_room:
                 outlet.room = outlet.room == Room::denied ? Room::none : Room::promised;
                 return events::send_ended();  // an error will show at the next send
@@ -113,6 +122,13 @@ class Transmitter {
     static constexpr std::size_t slices_max = 20;
     static constexpr std::size_t messages_max = 128;
 
+    // The most of a file that is moved at once: others wait meanwhile.
+    static constexpr std::uint32_t moved_bytes_max = 512 * 1024;
+
+    static std::uint32_t part(const FilePiece& file) noexcept {
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>(file.size, moved_bytes_max));
+    }
+
     // The kernel reads a message when it is submitted, not later, so a few serve all connections.
     struct Message {
         msghdr header;
@@ -125,8 +141,13 @@ class Transmitter {
         const bool message_free = take_message();
         const std::size_t count =
             queue.gather(std::span(slices).first(message_free ? slices_max : 1));
+        std::uint64_t size = 0;
+        for (const Slice& slice : std::span(slices).first(count)) {
+            size += slice.size;
+        }
+        const bool more_follows = queue.size_bytes() > size;
         if (count == 1) {
-            prepare_send(sqe, socket, slices[0].data, slices[0].size, false, token);
+            prepare_send(sqe, socket, slices[0].data, slices[0].size, more_follows, token);
             return;
         }
         Message& message = messages_[messages_used_++];
@@ -136,7 +157,7 @@ class Transmitter {
         message.header = {};
         message.header.msg_iov = message.parts.data();
         message.header.msg_iovlen = count;
-        prepare_send_message(sqe, socket, message.header, token);
+        prepare_send_message(sqe, socket, message.header, more_follows, token);
     }
 
     bool take_message() noexcept {
@@ -174,6 +195,19 @@ class Transmitter {
             default:
                 return events::send_broken();
         }
+    }
+
+    Event complete_move(Outlet& outlet, std::int32_t result) {
+        const bool is_short =
+            result > 0 && static_cast<std::uint32_t>(result) < part(*outlet.queue.front_file());
+        if (result == 0 || result == -EIO) {
+            return events::send_failed();  // 0: the file became shorter than was promised
+        }
+        const Event event = complete_send(outlet, result);
+        if (is_short) {
+            outlet.room = Room::none;
+        }
+        return event;
     }
 
     Event complete_read(Outlet& outlet, int result) {

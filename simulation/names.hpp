@@ -30,6 +30,8 @@ inline const char* name_of(core::Operation operation) {
             return "send";
         case core::Operation::read_file:
             return "read_file";
+        case core::Operation::send_file:
+            return "send_file";
         case core::Operation::await_room:
             return "await_room";
         case core::Operation::cancel:

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string>
+#include <utility>
 
+#include "simulation/names.hpp"
 #include "simulation/report.hpp"
 #include "simulation/ring.hpp"
 
@@ -88,6 +91,8 @@ void Ring::run(int number) {
             return;
         case IORING_OP_READ:
             return run_read(number);
+        case IORING_OP_NOP:
+            return complete(number, 0);
         case IORING_OP_TIMEOUT:
             return complete(number, operation.ending ? -ECANCELED : -ETIME);
         case IORING_OP_CLOSE:
@@ -115,6 +120,7 @@ void Ring::complete(int number, std::int32_t result, std::uint32_t flags) {
         case IORING_OP_SEND:
         case IORING_OP_SENDMSG:
         case IORING_OP_POLL_ADD:
+        case IORING_OP_NOP:
             network_.socket(operation.index).output_operation = -1;
             break;
         default:
@@ -274,6 +280,58 @@ void Ring::run_read(int number) {
     }
     complete(number,
              network_.read_file(operation.descriptor, operation.data, size, operation.offset));
+}
+
+std::optional<std::int32_t> Ring::move_file(int descriptor, int file, std::uint64_t offset,
+                                            std::uint32_t size) {
+    const Descriptor what = network_.at(descriptor);
+    if (what.kind != Descriptor::Kind::socket || !network_.is_file(file) || size == 0) {
+        fail("what is moved to a socket is no part of a file, or this is no socket");
+    }
+    Socket& socket = network_.socket(what.index);
+    if (socket.output_operation >= 0 || socket.write_shut) {
+        fail("a file is sent at the same time as something else, or after the end of the output");
+    }
+    // What is not in memory must be read. Not in every run: then moving would never fail.
+    if (faults_.on(Fault::file_slow) && faults_.random().chance(500)) {
+        return std::nullopt;
+    }
+    const auto result = [&]() -> std::int32_t {
+        if (socket.reset_by_client) {
+            return faults_.random().chance(500) ? -EPIPE : -ECONNRESET;
+        }
+        if (draw(Fault::file_short)) {
+            socket.file_failed = true;
+            return faults_.random().chance(500) ? 0 : -EIO;
+        }
+        if (draw(Fault::send_failed)) {
+            return -faults_.random().pick({EINTR, ENOMEM, ENOBUFS});
+        }
+        const std::size_t room =
+            std::exchange(socket.promise_broken, false) ? 0 : socket.output_room();
+        const std::uint64_t whole = network_.file_size(file);
+        std::uint64_t wanted = std::min<std::uint64_t>(size, whole - std::min(whole, offset));
+        if (wanted == 0) {
+            return 0;
+        }
+        if (room == 0) {
+            return -EAGAIN;
+        }
+        wanted = std::min<std::uint64_t>(wanted, room);
+        if (draw(Fault::short_send)) {
+            wanted = 1 + faults_.random().below(wanted);
+        }
+        std::string bytes(wanted, '\0');
+        const std::int32_t count = network_.read_file(file, bytes.data(), bytes.size(), offset);
+        if (count > 0) {
+            network_.send(what.index,
+                          std::string_view(bytes).substr(0, static_cast<std::size_t>(count)));
+        }
+        return count;
+    }();
+    note(timeline_.now_us(), "  a file is moved to descriptor {}: {}", descriptor,
+         result_text(result));
+    return result;
 }
 
 void Ring::run_close(int number) {

@@ -79,6 +79,8 @@ class Ring {
                                             std::uint16_t group);
     [[nodiscard]] std::uint64_t now_ms();
     void shutdown_write(int descriptor);
+    [[nodiscard]] std::optional<std::int32_t> move_file(int descriptor, int file,
+                                                        std::uint64_t offset, std::uint32_t size);
     [[nodiscard]] std::optional<std::uint64_t> peer(int descriptor);
     [[nodiscard]] static std::optional<core::Address> peer_address(int /*descriptor*/) {
         return std::nullopt;
@@ -143,6 +145,7 @@ class Ring {
     void issue_send(const io_uring_sqe& sqe);
     void issue_poll(const io_uring_sqe& sqe);
     void issue_read(const io_uring_sqe& sqe);
+    void issue_nothing(const io_uring_sqe& sqe);
     void issue_timeout(const io_uring_sqe& sqe);
     void issue_cancel(const io_uring_sqe& sqe);
     void issue_close(const io_uring_sqe& sqe);

@@ -47,6 +47,8 @@ void Ring::issue(const io_uring_sqe& sqe) {
             return issue_poll(sqe);
         case IORING_OP_READ:
             return issue_read(sqe);
+        case IORING_OP_NOP:
+            return issue_nothing(sqe);
         case IORING_OP_TIMEOUT:
             return issue_timeout(sqe);
         case IORING_OP_ASYNC_CANCEL:
@@ -206,6 +208,18 @@ void Ring::issue_read(const io_uring_sqe& sqe) {
         return;
     }
     run(number);
+}
+
+void Ring::issue_nothing(const io_uring_sqe& sqe) {
+    require(sqe.flags == 0 && sqe.rw_flags == 0, sqe, "an operation that does nothing has flags");
+    const auto owner = std::ranges::find(owners_, owner_of(sqe.user_data));
+    require(owner != owners_.end(), sqe, "an operation belongs to no connection");
+    const auto index = static_cast<std::uint32_t>(owner - owners_.begin());
+    Socket& socket = network_.socket(index);
+    require(socket.output_operation < 0, sqe, "a connection has two output operations");
+    const int number = make(sqe, index);
+    socket.output_operation = number;
+    begin(number);
 }
 
 void Ring::issue_timeout(const io_uring_sqe& sqe) {

@@ -1,9 +1,12 @@
 // What the loop relies on in each operation and flag that it uses, asked of the real kernel and of
 // the simulated one by the same assertions, so that the simulation cannot drift.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -397,7 +400,7 @@ TYPED_TEST(Contract, AMessageOfSeveralPartsGoesInOrder) {
         auto message = std::make_unique<msghdr>();
         message->msg_iov = parts.data();
         message->msg_iovlen = parts.size();
-        core::prepare_send_message(this->sqe(), connection.descriptor, *message,
+        core::prepare_send_message(this->sqe(), connection.descriptor, *message, false,
                                    connection.token(Operation::send));
         EXPECT_EQ(this->submit(), 1);
     }
@@ -502,6 +505,71 @@ TYPED_TEST(Contract, AFileIsReadWhereItIsAsked) {
     EXPECT_EQ(read(9'000), 1'000) << "what there is";
     EXPECT_EQ(memory.substr(0, 1'000), whole.substr(9'000));
     EXPECT_EQ(read(size), 0) << "nothing behind the end";
+}
+
+TYPED_TEST(Contract, AFileIsMovedWithoutReading) {
+    constexpr std::uint64_t size = 10'000;
+    const auto connection = this->connect();
+    const int file = this->kernel_.open_file(5, size);
+    const std::string_view whole = simulation::content_of(5, size);
+    const auto move = [&](std::uint64_t offset, std::uint32_t bytes) {
+        return this->kernel_.ring().move_file(connection.descriptor, file, offset, bytes);
+    };
+    EXPECT_EQ(move(1'000, 4'000), 4'000);
+    EXPECT_EQ(this->hear(connection.client, 4'000).bytes, whole.substr(1'000, 4'000));
+    EXPECT_EQ(move(size - 1, 1), 1);
+    EXPECT_EQ(this->hear(connection.client, 1).bytes, whole.substr(size - 1));
+}
+
+TYPED_TEST(Contract, AFileIsMovedAsFarAsThereIsRoom) {
+    constexpr std::uint32_t size = 100'000;
+    const auto connection = this->connect();
+    this->arm_receive(connection);
+    const int file = this->kernel_.open_file(7, size);
+    const auto move = [&](std::uint32_t bytes) {
+        return this->kernel_.ring()
+            .move_file(connection.descriptor, file, 0, bytes)
+            .value_or(-ENODATA);
+    };
+    std::string expected;
+    std::int32_t result = 0;
+    while ((result = move(size)) > 0) {
+        expected += simulation::content_of(7, static_cast<std::uint64_t>(result));
+        ASSERT_LT(expected.size(), 1U << 30);
+    }
+    EXPECT_EQ(result, -EAGAIN);
+    // Room is told of when the client makes some, and input is still waited for.
+    core::prepare_await_room(this->sqe(), connection.descriptor,
+                             connection.token(Operation::await_room));
+    this->expect_nothing();
+    const Heard heard = this->hear(connection.client, expected.size());
+    EXPECT_TRUE(heard.bytes == expected);
+    const Completion room = this->wait_for_one();
+    EXPECT_EQ(this->operation_of(room), Operation::await_room);
+    EXPECT_GT(room.result, 0);
+    this->kernel_.send(connection.client, "on");
+    EXPECT_EQ(this->take(this->wait_for_one()), "on");
+    EXPECT_EQ(move(10), 10);
+}
+
+TYPED_TEST(Contract, AFileIsNotMovedToWhoHasReset) {
+    const auto connection = this->connect();
+    const int file = this->kernel_.open_file(5, 100);
+    this->kernel_.reset(connection.client);
+    this->expect_nothing();
+    const auto result = this->kernel_.ring().move_file(connection.descriptor, file, 0, 100);
+    EXPECT_TRUE(result == -EPIPE || result == -ECONNRESET) << result.value_or(0);
+}
+
+TYPED_TEST(Contract, WhatWasDoneByAPlainCallIsToldOf) {
+    const auto connection = this->connect();
+    this->arm_receive(connection);
+    this->expect_nothing();
+    core::prepare_nothing(this->sqe(), connection.token(Operation::send_file));
+    const Completion completion = this->wait_for_one();
+    EXPECT_EQ(completion.result, 0);
+    EXPECT_EQ(this->operation_of(completion), Operation::send_file);
+    EXPECT_FALSE(completion.more());
 }
 
 // ---- the end -----------------------------------------------------------------------------------
@@ -650,7 +718,7 @@ TEST(RealRing, AMessageThatCannotBePostedIsTold) {
 
 TEST(RealRing, WhatWeDoNotUseIsForbidden) {
     RealKernel kernel;
-    io_uring_prep_nop(&kernel.ring().take_sqe());
+    io_uring_prep_fsync(&kernel.ring().take_sqe(), 0, 0);
     kernel.wait(10'000);
     std::vector<Completion> completions;
     kernel.ring().drain([&](const Completion& completion) {
@@ -659,6 +727,36 @@ TEST(RealRing, WhatWeDoNotUseIsForbidden) {
     });
     ASSERT_EQ(completions.size(), 1U);
     EXPECT_EQ(completions.front().result, -EACCES);
+}
+
+TEST(RealRing, WhatIsNotInThePageCacheIsToBeRead) {
+    RealKernel kernel;
+    constexpr std::uint32_t size = 100'000;
+    const int file = kernel.open_file(1, size);
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+    EXPECT_EQ(kernel.ring().move_file(ends[0], file, 0, 10'000), 10'000);
+    // What waits in a socket is not dropped.
+    std::string received(10'000, '\0');
+    ASSERT_EQ(::recv(ends[1], received.data(), received.size(), MSG_WAITALL), 10'000);
+    EXPECT_EQ(received, simulation::content_of(1, 10'000));
+    ASSERT_EQ(::fsync(file), 0);
+    ASSERT_EQ(::posix_fadvise(file, 0, size, POSIX_FADV_DONTNEED), 0);
+    char byte = 0;
+    const iovec part{&byte, 1};
+    const bool dropped = ::preadv2(file, &part, 1, 0, RWF_NOWAIT) < 0;
+    EXPECT_EQ(kernel.ring().move_file(ends[0], file, 0, size).has_value(), !dropped);
+    // A part whose end only is missing is no better.
+    EXPECT_EQ(::pread(file, &byte, 1, 0), 1);
+    ASSERT_EQ(::posix_fadvise(file, 65'536, size - 65'536, POSIX_FADV_DONTNEED), 0);
+    EXPECT_EQ(kernel.ring().move_file(ends[0], file, 0, size).has_value(), !dropped);
+    // What the kernel cannot move at all is read as well.
+    EXPECT_FALSE(kernel.ring().move_file(ends[0], ends[1], 0, 1).has_value());
+    ::close(ends[0]);
+    ::close(ends[1]);
+    if (!dropped) {
+        GTEST_SKIP() << "this file system keeps what it was told to drop";
+    }
 }
 
 TEST(RealRing, CompletionsBeyondTheQueueAreKept) {

@@ -72,6 +72,11 @@ class PlayedRing {
     }
     [[nodiscard]] std::uint64_t now_ms() const { return time_ms; }
     void shutdown_write(int) {}
+    [[nodiscard]] static std::optional<std::int32_t> move_file(int /*socket*/, int /*file*/,
+                                                               std::uint64_t /*offset*/,
+                                                               std::uint32_t /*size*/) {
+        return std::nullopt;
+    }
     [[nodiscard]] static std::optional<Address> peer_address(int /*socket*/) {
         return std::nullopt;
     }

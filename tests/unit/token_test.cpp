@@ -10,9 +10,10 @@ namespace enduring::core {
 namespace {
 
 constexpr std::array operations{
-    Operation::accept,      Operation::receive,   Operation::send,        Operation::read_file,
-    Operation::await_room,  Operation::cancel,    Operation::close,       Operation::cancel_accept,
-    Operation::close_other, Operation::hand_over, Operation::handed_over, Operation::command};
+    Operation::accept,        Operation::receive,     Operation::send,      Operation::read_file,
+    Operation::send_file,     Operation::await_room,  Operation::cancel,    Operation::close,
+    Operation::cancel_accept, Operation::close_other, Operation::hand_over, Operation::handed_over,
+    Operation::command};
 
 TEST(Token, ComesBackAsItWent) {
     for (const Operation operation : operations) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace enduring::core {
@@ -25,6 +26,22 @@ struct FakeRing {
         return 0;
     }
     int submit_and_wait(std::optional<std::uint64_t>) { return submit(); }
+
+    /// What is asked to be moved, and what moving it gives: nothing, unless a test says so.
+    struct Move {
+        int socket;
+        int file;
+        std::uint64_t offset;
+        std::uint32_t size;
+        friend bool operator==(const Move&, const Move&) = default;
+    };
+    std::vector<Move> moves;
+    std::optional<std::int32_t> moving;
+    std::optional<std::int32_t> move_file(int socket, int file, std::uint64_t offset,
+                                          std::uint32_t size) {
+        moves.push_back({socket, file, offset, size});
+        return moving;
+    }
 };
 
 class TransmitterTest : public ::testing::Test {
@@ -141,6 +158,79 @@ TEST_F(TransmitterTest, AFileGoesChunkByChunk) {
     EXPECT_EQ(begin().msg_flags & MSG_MORE, 0U);
     complete(10);
     EXPECT_TRUE(outlet.queue.empty());
+}
+
+TEST_F(TransmitterTest, WhatCanBeMovedOfAFileIsNotRead) {
+    constexpr std::uint32_t part = 512 * 1024;
+    queue_file(part + 10);
+    ring.moving = part;
+    EXPECT_EQ(begin().opcode, IORING_OP_NOP);
+    EXPECT_EQ(ring.moves.back(), (FakeRing::Move{socket, 9, 0, part}));
+    const Event sent = complete(0);
+    EXPECT_EQ(sent.kind, Event::Kind::sent);
+    EXPECT_TRUE(sent.output_waiting);
+    EXPECT_EQ(counters.bytes_sent, part);
+    ring.moving.reset();
+    EXPECT_EQ(begin().opcode, IORING_OP_READ) << "the rest is not in the page cache";
+    complete(10);
+    ring.moving = 5;
+    EXPECT_EQ(begin().opcode, IORING_OP_SEND) << "what was read is sent from where it is";
+    complete(4);
+    EXPECT_EQ(begin().opcode, IORING_OP_POLL_ADD);
+    complete(POLLOUT);
+    EXPECT_EQ(begin().opcode, IORING_OP_NOP) << "and then it is moved again";
+    EXPECT_EQ(ring.moves.back(), (FakeRing::Move{socket, 9, part + 4, 6}));
+    EXPECT_TRUE(complete(0).output_waiting);
+    EXPECT_EQ(begin().opcode, IORING_OP_POLL_ADD) << "less than was asked for: there is no room";
+    complete(POLLOUT);
+    ring.moving = 1;
+    begin();
+    EXPECT_FALSE(complete(0).output_waiting);
+    EXPECT_TRUE(outlet.queue.empty());
+    EXPECT_EQ(transmitter.chunks_lent(), 0U);
+}
+
+TEST_F(TransmitterTest, AFullSocketIsWaitedForByFilesToo) {
+    queue_file(1'000);
+    ring.moving = -EAGAIN;
+    begin();
+    EXPECT_EQ(complete(0).kind, Event::Kind::send_ended);
+    EXPECT_EQ(begin().opcode, IORING_OP_POLL_ADD);
+    complete(POLLOUT);
+    begin();
+    complete(0);
+    EXPECT_EQ(begin().opcode, IORING_OP_TIMEOUT) << "the room that was promised was not there";
+}
+
+TEST_F(TransmitterTest, WhatFailsToMoveIsSaid) {
+    queue_file(1'000);
+    for (const auto& [result, kind] : {std::pair{0, Event::Kind::send_failed},
+                                       {-EIO, Event::Kind::send_failed},
+                                       {-EINTR, Event::Kind::send_ended},
+                                       {-EPIPE, Event::Kind::send_broken},
+                                       {-ECONNRESET, Event::Kind::send_broken}}) {
+        ring.moving = result;
+        begin();
+        EXPECT_EQ(complete(0).kind, kind) << result;
+    }
+}
+
+TEST_F(TransmitterTest, AHeadIsNotSentByItselfIfAFileFollows) {
+    queue_text("head");
+    queue_file(1'000);
+    EXPECT_EQ(begin().msg_flags & MSG_MORE, static_cast<unsigned>(MSG_MORE));
+    complete(4);
+    ring.moving = 1'000;
+    begin();
+    complete(0);
+    const std::string shared(100, 'x');
+    queue_text("hello");
+    outlet.queue.append(SharedPiece{shared.data(), shared.size(), {}}, transmitter.blocks());
+    queue_file(1'000);
+    const io_uring_sqe& message = begin();
+    EXPECT_EQ(message.opcode, IORING_OP_SENDMSG);
+    EXPECT_EQ(message.msg_flags & MSG_MORE, static_cast<unsigned>(MSG_MORE));
+    complete(105);
 }
 
 TEST_F(TransmitterTest, NoChunkIsKeptWhileThereIsNoRoom) {
