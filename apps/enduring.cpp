@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <optional>
 #include <string>
 
 #include "http/serve.hpp"
 #include "http/static_files.hpp"
+#include "http/units.hpp"
 
 using namespace enduring;
 
@@ -19,10 +21,27 @@ int main(int argument_count, char** arguments) {
         ->type_name("DIRECTORY")
         ->capture_default_str()
         ->envname("ENDURING_ROOT");
+    std::uint64_t cache_bytes = http::StaticFiles::cache_bytes_default;
+    command_line.app()
+        .add_option_function<std::string>(
+            "--file-cache",
+            [&cache_bytes](const std::string& text) {
+                const auto bytes = http::parse_size(text);
+                if (!bytes) {
+                    throw CLI::ValidationError(
+                        "--file-cache",
+                        "'" + text + "' is not allowed: a size like 512k or 16m, or 0");
+                }
+                cache_bytes = *bytes;
+            },
+            "Memory of each worker for files of up to 64k; 0: none")
+        ->type_name("SIZE")
+        ->default_str(http::format_size(cache_bytes))
+        ->envname("ENDURING_FILE_CACHE");
     if (const std::optional<int> status = command_line.parse(argument_count, arguments)) {
         return *status;
     }
-    auto files = http::StaticFiles::open(root);
+    auto files = http::StaticFiles::open(root, cache_bytes);
     if (!files) {
         fmt::print(stderr, "enduring: {}\nenduring: what to do: {}\n", files.error().what,
                    files.error().remedy);

@@ -11,10 +11,13 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "http/conditional.hpp"
 #include "http/date.hpp"
+#include "http/file_cache.hpp"
 #include "http/file_path.hpp"
 #include "http/media_type.hpp"
 #include "http/service.hpp"
@@ -23,9 +26,11 @@ namespace enduring::http {
 
 namespace {
 
-// Up to this size a file is read at once and goes out with the head in one send; a larger one is
-// streamed.
+// Up to this size a file is read at once, or kept in memory, and goes out with the head in one
+// send; a larger one is streamed.
 constexpr std::uint64_t read_bytes_max = 64 * 1024;
+// Up to this size what is kept is copied to the head; more is sent from where it is.
+constexpr std::size_t copied_bytes_max = 2048;
 
 constexpr unsigned open_tries_max = 16;
 
@@ -96,19 +101,59 @@ bool read_range(int file, std::uint64_t offset, std::string& bytes) {
     return true;
 }
 
-void send_file(const Request& request, Responder responder,
-               const std::shared_ptr<const OpenFile>& file, const struct stat& status,
-               std::string_view name) {
-    const auto size = static_cast<std::uint64_t>(status.st_size);
-    const std::string tag =
-        fmt::format("\"{:x}-{:x}-{:x}\"", status.st_mtim.tv_sec, status.st_mtim.tv_nsec, size);
+KnownFile describe(const FileState& state, std::string_view name, std::int64_t now_seconds) {
     // A date in the future would be a lie: RFC 9110 §8.8.2.1.
-    const std::int64_t now_seconds = ::time(nullptr);
-    const std::int64_t modified_seconds =
-        std::min<std::int64_t>(status.st_mtim.tv_sec, now_seconds);
-    const std::string modified = format_date(modified_seconds);
+    const std::int64_t modified_seconds = std::min(state.modified_s, now_seconds);
+    return {
+        .state = state,
+        .tag = fmt::format("\"{:x}-{:x}-{:x}\"", state.modified_s, state.modified_ns, state.size),
+        .modified_seconds = modified_seconds,
+        .modified = format_date(modified_seconds),
+        .media_type = media_type_of(name)};
+}
+
+// Reads the whole of a file for the cache; false if that does not give the state that was seen.
+bool read_whole(int file, KnownFile& known) {
+    known.content.resize(static_cast<std::size_t>(known.state.size));
+    struct stat status{};
+    known.has_content = read_range(file, 0, known.content) && ::fstat(file, &status) == 0 &&
+                        FileState::of(status) == known.state;
+    return known.has_content;
+}
+
+// Adds the content, or a part of it, from the cache or the open file; false if it cannot be read.
+bool add_content(Response& response, const std::shared_ptr<const KnownFile>& known,
+                 const std::shared_ptr<const OpenFile>& file, std::uint64_t offset,
+                 std::uint64_t size) {
+    if (known->has_content) {
+        const std::string_view part = std::string_view(known->content).substr(offset, size);
+        if (part.size() <= copied_bytes_max) {
+            response.content(part);
+        } else {
+            response.content(core::SharedPiece{part.data(), part.size(), known});
+        }
+        return true;
+    }
+    if (size <= read_bytes_max) {
+        // One for each thread, so that nothing is allocated: the bytes are copied by send().
+        thread_local std::string bytes;
+        bytes.resize(static_cast<std::size_t>(size));
+        response.content(std::string_view(bytes));
+        return read_range(file->get(), offset, bytes);
+    }
+    // A part that is not in the page cache is to be waited for, not to fail with EAGAIN.
+    ::fcntl(file->get(), F_SETFL, 0);
+    response.content(core::FilePiece{offset, size, file, file->get()});
+    return true;
+}
+
+// file: null if the content is known.
+void answer(const Request& request, Responder responder,
+            const std::shared_ptr<const KnownFile>& known,
+            const std::shared_ptr<const OpenFile>& file, std::int64_t now_seconds) {
+    const std::uint64_t size = known->state.size;
     const Selection selection =
-        select(request, Validators{tag, modified_seconds, now_seconds, size});
+        select(request, Validators{known->tag, known->modified_seconds, now_seconds, size});
     if (selection.kind == Selection::Kind::failed) {
         responder.send(error_response(Status::precondition_failed));
         return;
@@ -119,7 +164,7 @@ void send_file(const Request& request, Responder responder,
         case Selection::Kind::not_modified:
             // The client has all that the other fields could say: RFC 9110 §15.4.5.
             response = Response(Status::not_modified);
-            response.field("ETag", tag);
+            response.field("ETag", known->tag);
             responder.send(std::move(response));
             return;
         case Selection::Kind::unsatisfiable:
@@ -137,27 +182,15 @@ void send_file(const Request& request, Responder responder,
         default:
             break;
     }
-    response.content_type(media_type_of(name));
-    response.field("Last-Modified", modified).field("ETag", tag).field("Accept-Ranges", "bytes");
+    response.content_type(known->media_type);
+    response.field("Last-Modified", known->modified).field("ETag", known->tag);
+    response.field("Accept-Ranges", "bytes");
     if (request.method() == Method::head) {
-        responder.send(std::move(response.content_size(selection.size)));
-        return;
+        response.content_size(selection.size);
+    } else if (!add_content(response, known, file, selection.offset, selection.size)) {
+        response = error_response(Status::internal_server_error);
     }
-    if (selection.size <= read_bytes_max) {
-        // One for each thread, so that nothing is allocated: the bytes are copied by send().
-        thread_local std::string bytes;
-        bytes.resize(static_cast<std::size_t>(selection.size));
-        if (!read_range(file->get(), selection.offset, bytes)) {
-            responder.send(error_response(Status::internal_server_error));
-            return;
-        }
-        responder.send(std::move(response.content(std::string_view(bytes))));
-        return;
-    }
-    // A file that is not in the page cache is to be waited for, not to fail with EAGAIN.
-    ::fcntl(file->get(), F_SETFL, 0);
-    responder.send(std::move(
-        response.content(core::FilePiece{selection.offset, selection.size, file, file->get()})));
+    responder.send(std::move(response));
 }
 
 }  // namespace
@@ -168,14 +201,39 @@ OpenFile::~OpenFile() {
     }
 }
 
-core::Result<StaticFiles> StaticFiles::open(const std::string& root) {
+struct StaticFiles::Root {
+    Root(int descriptor, std::size_t bytes) noexcept : directory(descriptor), cache_bytes(bytes) {}
+
+    OpenFile directory;
+    std::size_t cache_bytes;
+
+    // The files that this thread has kept of a directory. They go with the thread, or when it first
+    // comes to another directory after the last handler of this one has gone.
+    static FileCache& cache_of(const std::shared_ptr<const Root>& root) {
+        struct Kept {
+            std::weak_ptr<const Root> root;
+            std::unique_ptr<FileCache> cache;
+        };
+        thread_local std::vector<Kept> all;
+        for (const Kept& kept : all) {
+            if (!kept.root.owner_before(root) && !root.owner_before(kept.root)) {
+                return *kept.cache;
+            }
+        }
+        std::erase_if(all, [](const Kept& kept) { return kept.root.expired(); });
+        all.push_back({root, std::make_unique<FileCache>(root->cache_bytes)});
+        return *all.back().cache;
+    }
+};
+
+core::Result<StaticFiles> StaticFiles::open(const std::string& root, std::size_t cache_bytes) {
     const int descriptor = ::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) {
         return core::fail(
             fmt::format("cannot serve the directory '{}': {}", root, std::strerror(errno)),
             errno == EACCES ? "let this user read and enter it" : "name a directory that exists");
     }
-    StaticFiles files(std::make_shared<const OpenFile>(descriptor));
+    StaticFiles files(std::make_shared<const Root>(descriptor, cache_bytes));
     const OpenFile probe(open_beneath(descriptor, "."));
     if (probe.get() < 0) {
         return core::fail(fmt::format("openat2 is blocked ({})", std::strerror(errno)),
@@ -194,9 +252,19 @@ void StaticFiles::operator()(const Request& request, Responder responder) const 
     if (path.directory) {
         path.relative += path.relative.empty() ? "index.html" : "/index.html";
     }
-    const auto file =
-        std::make_shared<const OpenFile>(open_beneath(root_->get(), path.relative.c_str()));
+    const int root = root_->directory.get();
+    const std::int64_t now_seconds = ::time(nullptr);
     struct stat status{};
+    FileCache& cache = Root::cache_of(root_);
+    if (const auto known = cache.find(path.relative, now_seconds)) {
+        if (::fstatat(root, path.relative.c_str(), &status, 0) == 0 &&
+            FileState::of(status) == known->state) {
+            answer(request, std::move(responder), known, nullptr, now_seconds);
+            return;
+        }
+        cache.drop(path.relative);
+    }
+    const auto file = std::make_shared<const OpenFile>(open_beneath(root, path.relative.c_str()));
     if (file->get() < 0 || ::fstat(file->get(), &status) != 0) {
         Response response = error_response(status_of(errno));
         if (response.status() == Status::service_unavailable) {
@@ -214,7 +282,18 @@ void StaticFiles::operator()(const Request& request, Responder responder) const 
         responder.send(error_response(Status::not_found));
         return;
     }
-    send_file(request, std::move(responder), file, status, path.relative);
+    const FileState state = FileState::of(status);
+    std::shared_ptr<const KnownFile> known;
+    if (state.size <= read_bytes_max && cache.would_keep(state, now_seconds)) {
+        KnownFile whole = describe(state, path.relative, now_seconds);
+        if (read_whole(file->get(), whole)) {
+            known = cache.keep(path.relative, std::move(whole), now_seconds);
+        }
+    }
+    if (known == nullptr) {
+        known = std::make_shared<const KnownFile>(describe(state, path.relative, now_seconds));
+    }
+    answer(request, std::move(responder), known, file, now_seconds);
 }
 
 }  // namespace enduring::http

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <filesystem>
@@ -17,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "http/date.hpp"
@@ -340,6 +342,58 @@ TEST_F(StaticFilesTest, NoDescriptorIsLeftOpen) {
     }
     connections_.clear();
     EXPECT_EQ(descriptors(), before);
+}
+
+// A file is kept once it has been left alone for a while; every change is seen from the next
+// request on all the same.
+TEST_F(StaticFilesTest, WhatIsKeptIsNeverOlderThanTheFile) {
+    write("big", std::string(30'000, 'a'));
+    write("replaced", "old");
+    std::this_thread::sleep_for(std::chrono::milliseconds(3'100));
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(content_of(request("/a.txt")), "0123456789");
+        EXPECT_TRUE(content_of(request("/big")) == std::string(30'000, 'a'));
+        EXPECT_EQ(content_of(request("/replaced")), "old");
+        EXPECT_EQ(content_of(request("/big", "Range: bytes=1-3\r\n")), "aaa");
+        EXPECT_EQ(content_of(request("/a.txt", "", "HEAD")), "");
+        EXPECT_EQ(field_of(request("/a.txt"), "ETag"), "\"2ebc98a1-7b-a\"");
+        EXPECT_EQ(status_of(request("/a.txt", "If-None-Match: \"2ebc98a1-7b-a\"\r\n")), 304U);
+        EXPECT_EQ(status_of(request("/a.txt", "Range: bytes=10-\r\n")), 416U);
+    }
+    // The same size, and the time set back to what it was.
+    write("a.txt", "9876543210");
+    set_time("a.txt", modified_);
+    EXPECT_EQ(content_of(request("/a.txt")), "9876543210");
+    write("big", std::string(30'000, 'b'));
+    EXPECT_TRUE(content_of(request("/big")) == std::string(30'000, 'b'));
+    write("new", "new");
+    fs::rename(root_ / "new", root_ / "replaced");
+    EXPECT_EQ(content_of(request("/replaced")), "new");
+    fs::remove(root_ / "a.txt");
+    EXPECT_EQ(status_of(request("/a.txt")), 404U);
+    fs::create_symlink("../secret.txt", root_ / "a.txt");
+    EXPECT_EQ(status_of(request("/a.txt")), 404U);
+}
+
+TEST_F(StaticFilesTest, SmallFilesAreKept) {
+    const auto reads = [] {
+        std::ifstream counters("/proc/self/io");
+        std::string name;
+        std::uint64_t value = 0;
+        while (counters >> name >> value && name != "syscr:") {
+        }
+        return value;
+    };
+    write("kept", "kept");
+    std::this_thread::sleep_for(std::chrono::milliseconds(3'100));
+    request("/kept");
+    const std::uint64_t before = reads();
+    const std::uint64_t counting = reads() - before;
+    ASSERT_GT(counting, 0U);
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(content_of(request("/kept")), "kept");
+    }
+    EXPECT_EQ(reads() - before, 2 * counting) << "nothing was read";
 }
 
 // The directory stays the one that was opened, whatever becomes of its name.

@@ -1,0 +1,111 @@
+#include "http/file_cache.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace enduring::http {
+
+namespace {
+
+// The clock by which files change may be as coarse as a second, so only what is older than that can
+// be told from what it becomes.
+constexpr std::int64_t settled_after_seconds = 2;
+// A change through a mapping moves no time until the kernel writes it out.
+constexpr std::int64_t read_again_after_seconds = 10;
+// What a file takes besides its content and path, about.
+constexpr std::size_t overhead_bytes = 512;
+
+std::size_t memory_of(std::string_view path, const KnownFile& file) noexcept {
+    return overhead_bytes + path.size() + file.content.capacity();
+}
+
+}  // namespace
+
+struct FileCache::Counted {
+    KnownFile file;
+    std::size_t bytes;
+    std::shared_ptr<std::size_t> total;
+
+    Counted(KnownFile&& known, std::size_t size, std::shared_ptr<std::size_t> sum) noexcept
+        : file(std::move(known)), bytes(size), total(std::move(sum)) {
+        *total += bytes;
+    }
+    ~Counted() { *total -= bytes; }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+};
+
+FileState FileState::of(const struct stat& status) noexcept {
+    return {.device = status.st_dev,
+            .inode = status.st_ino,
+            .size = static_cast<std::uint64_t>(status.st_size),
+            .modified_s = status.st_mtim.tv_sec,
+            .modified_ns = status.st_mtim.tv_nsec,
+            .changed_s = status.st_ctim.tv_sec,
+            .changed_ns = status.st_ctim.tv_nsec};
+}
+
+std::shared_ptr<const KnownFile> FileCache::find(std::string_view path, std::int64_t now_seconds) {
+    const auto found = by_path_.find(path);
+    if (found == by_path_.end()) {
+        return nullptr;
+    }
+    const Entries::iterator entry = found->second;
+    if (now_seconds < entry->read_seconds ||
+        now_seconds - entry->read_seconds >= read_again_after_seconds) {
+        erase(entry);
+        return nullptr;
+    }
+    entries_.splice(entries_.begin(), entries_, entry);
+    return entry->file;
+}
+
+bool FileCache::would_keep(const FileState& state, std::int64_t now_seconds) const noexcept {
+    const std::int64_t changed_s = std::max(state.modified_s, state.changed_s);
+    return overhead_bytes + state.size <= bytes_max_ && changed_s <= now_seconds &&
+           now_seconds - changed_s >= settled_after_seconds;
+}
+
+std::shared_ptr<const KnownFile> FileCache::keep(std::string_view path, KnownFile&& file,
+                                                 std::int64_t now_seconds) {
+    drop(path);
+    const std::size_t bytes = memory_of(path, file);
+    if (!would_keep(file.state, now_seconds) || !make_room(bytes)) {
+        return nullptr;
+    }
+    const auto counted = std::make_shared<const Counted>(std::move(file), bytes, bytes_);
+    const std::shared_ptr<const KnownFile> kept(counted, &counted->file);
+    entries_.push_front({std::string(path), kept, now_seconds});
+    try {
+        by_path_.emplace(entries_.front().path, entries_.begin());
+    } catch (...) {
+        entries_.pop_front();
+        throw;
+    }
+    return kept;
+}
+
+void FileCache::drop(std::string_view path) {
+    if (const auto found = by_path_.find(path); found != by_path_.end()) {
+        erase(found->second);
+    }
+}
+
+void FileCache::erase(Entries::iterator entry) {
+    by_path_.erase(entry->path);
+    entries_.erase(entry);
+}
+
+// What is being sent would stay in memory: it is passed over.
+bool FileCache::make_room(std::size_t bytes) {
+    for (auto entry = entries_.end(); *bytes_ + bytes > bytes_max_ && entry != entries_.begin();) {
+        --entry;
+        if (entry->file.use_count() == 1) {
+            const Entries::iterator unused = entry++;
+            erase(unused);
+        }
+    }
+    return *bytes_ + bytes <= bytes_max_;
+}
+
+}  // namespace enduring::http

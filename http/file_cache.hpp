@@ -1,0 +1,83 @@
+// Small files that stay in memory, so that answering with one takes a look at its state and no
+// reading. Not thread-safe; one per worker's thread and directory.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace enduring::http {
+
+/// Which file it is and in which state, as stat(2) tells.
+struct FileState {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::uint64_t size = 0;
+    std::int64_t modified_s = 0;  ///< since 1970; the content
+    std::int64_t modified_ns = 0;
+    std::int64_t changed_s = 0;  ///< what else is known of it, too
+    std::int64_t changed_ns = 0;
+
+    [[nodiscard]] static FileState of(const struct stat& status) noexcept;
+    friend bool operator==(const FileState&, const FileState&) = default;
+};
+
+/// A file, and what answers say of it.
+struct KnownFile {
+    FileState state;
+    std::string tag;                   ///< a strong entity tag, with its quotes
+    std::int64_t modified_seconds{0};  ///< not later than when it was looked at
+    std::string modified;              ///< ... as a date
+    std::string_view media_type;
+    bool has_content = false;
+    std::string content{};
+};
+
+class FileCache {
+  public:
+    /// bytes_max: of all contents that it has given out and that are still in use, kept or not;
+    /// 0: nothing is kept.
+    explicit FileCache(std::size_t bytes_max)
+        : bytes_max_(bytes_max), bytes_(std::make_shared<std::size_t>(0)) {}
+
+    /// What is kept for this path, or null. It is to be compared with the file's state of now.
+    [[nodiscard]] std::shared_ptr<const KnownFile> find(std::string_view path,
+                                                        std::int64_t now_seconds);
+    /// Takes a file with its content into the cache, and gives what is to be sent from; null if it
+    /// cannot be kept: it has just changed, so that another change might not be seen, or there is
+    /// no room.
+    std::shared_ptr<const KnownFile> keep(std::string_view path, KnownFile&& file,
+                                          std::int64_t now_seconds);
+    void drop(std::string_view path);
+
+    /// Whether a file of this size and state would be kept.
+    [[nodiscard]] bool would_keep(const FileState& state, std::int64_t now_seconds) const noexcept;
+    /// Memory of the contents that are kept or still in use.
+    [[nodiscard]] std::size_t bytes() const noexcept { return *bytes_; }
+
+  private:
+    // Counts its memory for as long as anybody uses it.
+    struct Counted;
+    struct Entry {
+        std::string path;
+        std::shared_ptr<const KnownFile> file;
+        std::int64_t read_seconds;
+    };
+    using Entries = std::list<Entry>;
+
+    void erase(Entries::iterator entry);
+    bool make_room(std::size_t bytes);
+
+    std::size_t bytes_max_;
+    std::shared_ptr<std::size_t> bytes_;
+    Entries entries_;  // the last used first
+    std::unordered_map<std::string_view, Entries::iterator> by_path_;
+};
+
+}  // namespace enduring::http

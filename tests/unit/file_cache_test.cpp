@@ -1,0 +1,112 @@
+#include "http/file_cache.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace enduring::http {
+namespace {
+
+constexpr std::int64_t now = 1'000'000;
+
+KnownFile file_of(std::size_t size, std::int64_t modified_s = now - 100) {
+    KnownFile file;
+    file.state = {.device = 1, .inode = 2, .size = size, .modified_s = modified_s};
+    file.has_content = true;
+    file.content = std::string(size, 'x');
+    return file;
+}
+
+TEST(FileCache, GivesWhatWasKeptForItsPath) {
+    FileCache cache(100'000);
+    const auto kept = cache.keep("a", file_of(10), now);
+    ASSERT_NE(kept, nullptr);
+    EXPECT_EQ(kept->content, "xxxxxxxxxx");
+    EXPECT_EQ(cache.find("a", now), kept);
+    EXPECT_EQ(cache.find("b", now), nullptr);
+    cache.drop("a");
+    EXPECT_EQ(cache.find("a", now), nullptr);
+    cache.drop("a");
+}
+
+TEST(FileCache, ALaterFileTakesThePlaceOfAnEarlier) {
+    FileCache cache(100'000);
+    cache.keep("a", file_of(10), now);
+    cache.keep("a", file_of(20), now);
+    EXPECT_EQ(cache.find("a", now)->content.size(), 20U);
+    EXPECT_LT(cache.bytes(), 1'000U) << "the earlier one has gone";
+}
+
+// Two changes within one tick of the file system's clock look like one.
+TEST(FileCache, WhatHasJustChangedIsNotKept) {
+    FileCache cache(100'000);
+    EXPECT_EQ(cache.keep("a", file_of(10, now), now), nullptr);
+    EXPECT_EQ(cache.keep("a", file_of(10, now - 1), now), nullptr);
+    EXPECT_EQ(cache.keep("a", file_of(10, now + 50), now), nullptr) << "nor what comes from later";
+    KnownFile changed = file_of(10);
+    changed.state.changed_s = now - 1;
+    EXPECT_EQ(cache.keep("a", std::move(changed), now), nullptr) << "a time that was set back";
+    EXPECT_EQ(cache.find("a", now), nullptr);
+    EXPECT_NE(cache.keep("a", file_of(10, now - 2), now), nullptr);
+}
+
+TEST(FileCache, IsReadAgainAfterSomeTime) {
+    FileCache cache(100'000);
+    cache.keep("a", file_of(10), now);
+    EXPECT_NE(cache.find("a", now + 9), nullptr);
+    EXPECT_EQ(cache.find("a", now + 10), nullptr);
+    EXPECT_EQ(cache.bytes(), 0U);
+    cache.keep("a", file_of(10), now);
+    EXPECT_EQ(cache.find("a", now - 1), nullptr) << "the clock was set back";
+}
+
+TEST(FileCache, TheLongestUnusedMakesRoom) {
+    FileCache cache(35'000);
+    for (const char* path : {"a", "b", "c"}) {
+        ASSERT_NE(cache.keep(path, file_of(10'000), now), nullptr);
+    }
+    EXPECT_NE(cache.find("a", now), nullptr);
+    ASSERT_NE(cache.keep("d", file_of(10'000), now), nullptr);
+    EXPECT_EQ(cache.find("b", now), nullptr);
+    EXPECT_NE(cache.find("a", now), nullptr);
+    EXPECT_NE(cache.find("c", now), nullptr);
+    EXPECT_LE(cache.bytes(), 35'000U);
+}
+
+TEST(FileCache, WhatIsBeingSentCountsUntilItIsSent) {
+    FileCache cache(25'000);
+    auto first = cache.keep("a", file_of(10'000), now);
+    auto second = cache.keep("b", file_of(10'000), now);
+    EXPECT_EQ(cache.keep("c", file_of(10'000), now), nullptr) << "nothing can go";
+    EXPECT_NE(cache.find("a", now), nullptr);
+    cache.drop("b");
+    EXPECT_EQ(cache.keep("c", file_of(10'000), now), nullptr) << "what was dropped is still there";
+    second.reset();
+    EXPECT_NE(cache.keep("c", file_of(10'000), now), nullptr);
+    EXPECT_NE(cache.keep("d", file_of(10'000), now), nullptr) << "in the place of c";
+    EXPECT_NE(cache.find("a", now), nullptr) << "which is in use";
+}
+
+TEST(FileCache, WhatIsBeingSentOutlivesTheCache) {
+    std::shared_ptr<const KnownFile> file;
+    {
+        FileCache cache(25'000);
+        file = cache.keep("a", file_of(10'000), now);
+    }
+    EXPECT_EQ(file->content, std::string(10'000, 'x'));
+}
+
+TEST(FileCache, ACacheOfNothingKeepsNothing) {
+    FileCache cache(0);
+    EXPECT_FALSE(cache.would_keep(file_of(0).state, now));
+    EXPECT_EQ(cache.keep("a", file_of(0), now), nullptr);
+    FileCache small(1'000);
+    EXPECT_EQ(small.keep("a", file_of(10'000), now), nullptr);
+    EXPECT_NE(small.keep("a", file_of(10), now), nullptr);
+}
+
+}  // namespace
+}  // namespace enduring::http
