@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <fstream>
@@ -182,6 +183,11 @@ Result<void> Ring::enable() {
         return refused("the ring cannot be enabled", -error);
     }
     enabled_ = true;
+    // sendfile cannot be told not to raise it, as sends are.
+    sigset_t broken_pipe;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
     // A profile that blocks io_uring_enter alone would else be met by a loop that never gets on.
     if (const int error = io_uring_submit_and_get_events(&ring_); error < 0) {
         return refused("the ring cannot be entered", -error);

@@ -48,7 +48,8 @@ class Ring {
     Ring(const Ring&) = delete;
     Ring& operator=(const Ring&) = delete;
 
-    /// Binds the ring to the calling thread and lets it start.
+    /// Binds the ring to the calling thread and lets it start. SIGPIPE is blocked in this thread
+    /// from now on.
     Result<void> enable();
 
     /// Submissions that can be taken before the next submit.

@@ -21,8 +21,8 @@ namespace enduring::core {
 
 struct WorkerOptions {
     RingOptions ring{};
-    std::uint32_t receive_buffers = 2048;  ///< a power of two, at most 32768
-    std::uint32_t receive_buffer_bytes = 4096;
+    std::uint32_t receive_buffers = 512;  ///< a power of two, at most 32768
+    std::uint32_t receive_buffer_bytes = 16 * 1024;
     bool pin = false;  ///< to the processor of the worker's number
 };
 

@@ -23,9 +23,9 @@ struct Options {
     /// Connections that may wait to be accepted, as of listen(2).
     std::uint32_t backlog = 4096;
     /// Receive buffers of each worker: a power of two, at most 32768.
-    std::uint32_t receive_buffers = 2048;
+    std::uint32_t receive_buffers = 512;
     /// Bytes of each receive buffer.
-    std::uint32_t receive_buffer_bytes = 4096;
+    std::uint32_t receive_buffer_bytes = 16 * 1024;
     /// Submission entries of each ring: a power of two.
     std::uint32_t ring_entries = 4096;
     /// Connections of all workers together; 0: as many as the descriptor limit allows.

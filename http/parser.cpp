@@ -273,7 +273,8 @@ int HeadParser::feed_unknown(RequestHead& head, const char* base, std::uint32_t 
             }
         }
     };
-    // The request line comes first. After an unusual one, or empty lines, llhttp's state is another.
+    // The request line comes first. After an unusual one, or empty lines, llhttp's state is
+    // another.
     std::uint32_t begin = line_end(0);
     const std::string_view request_line(base, begin);
     if (!request_line.ends_with(" HTTP/1.1\r\n") && !request_line.ends_with(" HTTP/1.0\r\n")) {

@@ -28,7 +28,8 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    /// Starts the workers' threads.
+    /// Starts the workers' threads. In them SIGPIPE is blocked; whoever starts programs from a
+    /// handler may want to unblock it there.
     core::Result<void> start();
 
     /// After Options::drain_delay_ms: stops listening, closes idle connections, lets running
