@@ -36,8 +36,8 @@ def run_time_ns(root):
     return total
 
 
-def pss_bytes(root):
-    """The memory of a process tree, each shared page divided among those who share it.
+def memory_bytes(root, kind):
+    """Memory of a process tree, as a line of /proc/PID/smaps_rollup says.
 
     Raises OSError where the tree's own pages may not be looked at.
     """
@@ -45,8 +45,18 @@ def pss_bytes(root):
     for pid in process_tree(root):
         rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
         total += sum(int(line.split()[1]) for line in rollup.splitlines()
-                     if line.startswith("Pss:"))
+                     if line.startswith(f"{kind}:"))
     return total * 1024
+
+
+def pss_bytes(root):
+    """The memory of a process tree, each shared page divided among those who share it."""
+    return memory_bytes(root, "Pss")
+
+
+def own_bytes(root):
+    """What a process tree has written to: heap and stacks, no files."""
+    return memory_bytes(root, "Anonymous")
 
 
 def raise_descriptor_limit(wanted=0):

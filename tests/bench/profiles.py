@@ -20,8 +20,9 @@ class Profile:
     tool: str = "load"
     path: str = "/pipeline"
     arguments: tuple = ()
-    # What a server must be able to do: "get", "post", "upload", "files", or "many" connections (so
-    # many that those who take part must be few, or connecting takes minutes).
+    # What a server must be able to do: "get", "post", "upload", "files", "many" connections (so
+    # many that those who take part must be few, or connecting takes minutes), or "scale": to be seen
+    # as connections and workers grow.
     needs: str = "get"
     reference: str = "floor"
     floor_arguments: tuple = ()
@@ -59,6 +60,15 @@ def _file(name, size, connections):
                    path=f"/static/{name}", needs="files", reference="nginx")
 
 
+# Of the profiles that show what a request costs as connections grow, 64 of them at work in turn.
+SCALE = (64, 256, 1024, 4096, 15000)
+
+
+def _scale(connections):
+    return Profile(f"{connections} connections that stay, 64 of them at work in turn", connections,
+                   arguments=("--in-flight", "64"), needs="scale", paced=True)
+
+
 PROFILES = {
     "keepalive-64": Profile("64 connections that stay", 64, "wrk"),
     "keepalive-512": Profile("512 connections that stay", 512, "wrk"),
@@ -87,4 +97,8 @@ PROFILES = {
                           paced=True),
     "latency-15000": Profile("15,000 connections in turn, latency", 15000,
                              needs="many", load_part=0.5, paced=True),
+    **{f"scale-{connections}": _scale(connections) for connections in SCALE},
 }
+# What is measured when nothing else is asked for, and by which name the others are.
+USUAL = [name for name in PROFILES if not name.startswith("scale-")]
+GROUPS = {"scale": [name for name in PROFILES if name.startswith("scale-")]}

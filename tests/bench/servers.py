@@ -1,9 +1,9 @@
-"""The servers that scripts/compare compares, each with one worker: what they can do, and how they
+"""The servers that scripts/compare compares, each with one worker if its name has no number: what they can do, and how they
 are started.
 
 All answer GET /pipeline with a text of two bytes, and what they can of: POST /baseline11 and POST
-/upload, which take the content and answer, and GET /static/NAME, which sends a file. None logs, none closes a
-connection for the number of its requests, as far as it can be told so. h2o, lighttpd and Apache have
+/upload, which take the content and answer, and GET /static/NAME, which sends a file. None logs, none
+closes a connection for the number of its requests, as far as it can be told so. h2o, lighttpd and Apache have
 no answer of two bytes but a file's; nginx and caddy may answer a POST before its content is there.
 Apache's one process has 64 threads.
 """
@@ -154,13 +154,18 @@ def _kind(program, command, abilities, **more):
     return Kind(program, tuple(command.split()), frozenset(abilities.split()), **more)
 
 
+def _enduring(workers, abilities):
+    return _kind("arena", f"--listen {{port}} --workers {workers} --keepalive-requests 0 "
+                 "--header-timeout 75s --static {files}/static", abilities, version=("--version",))
+
+
 KINDS = {
-    "floor": _kind("floor", "--port {port}", "get post upload many"),
-    "enduring": _kind("arena",
-                      "--listen {port} --workers 1 --keepalive-requests 0 --header-timeout 75s --static {files}/static",
-                      "get post upload files many", version=("--version",)),
+    "floor": _kind("floor", "--port {port}", "get post upload many scale"),
+    "enduring": _enduring(1, "get post upload files many scale"),
+    "enduring-2": _enduring(2, "scale"),
+    "enduring-4": _enduring(4, "scale"),
     "nginx": _kind("nginx", "-c {configuration} -e {directory}/error.log",
-                   "get post upload files many", configuration=NGINX, package="nginx",
+                   "get post upload files many scale", configuration=NGINX, package="nginx",
                    version=("-v",)),
     "h2o": _kind("h2o", "-c {configuration}", "get files many", configuration=H2O, package="h2o",
                  version=("--version",)),
