@@ -57,6 +57,10 @@ BUGS = [
      "            outlet.queue.consume(size, blocks_);",
      "            outlet.queue.consume(size > 100 && outlet.queue.size_bytes() > size ? size - 1"
      " : size, blocks_);"),
+    ("what a socket has not taken of a file is forgotten", "core/transmitter.hpp",
+     "                return complete_move(outlet, outlet.moved);",
+     "                return complete_move(outlet, outlet.moved > 0 ? static_cast<std::int32_t>("
+     "part(*outlet.queue.front_file())) : outlet.moved);"),
     ("a chunk is not returned", "core/loop.hpp",
      "            transmitter_.drop_chunk(connection.outlet);\n        }\n"
      "        if (transmitter_.chunks_lent() < chunks_before) {",
