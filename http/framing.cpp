@@ -46,18 +46,17 @@ void take_transfer_encoding(Found& found, std::string_view value) {
     });
 }
 
-// Most fields are none of these, and their value is not looked at.
-void take_field(Found& found, std::string_view name, std::string_view untrimmed) {
+void take_field(Found& found, std::string_view name, std::string_view value) {
     switch (name.size()) {
         case 4:
             if (equals_ignoring_case(name, "host")) {
-                found.host = trim(untrimmed);
+                found.host = value;
                 ++found.hosts;
             }
             break;
         case 6:
             if (equals_ignoring_case(name, "expect")) {
-                for_each_element(trim(untrimmed), [&](std::string_view expectation) {
+                for_each_element(value, [&](std::string_view expectation) {
                     const bool known = equals_ignoring_case(expectation, "100-continue");
                     found.expect = found.expect || known;
                     found.expect_unknown = found.expect_unknown || (!known && !expectation.empty());
@@ -66,7 +65,7 @@ void take_field(Found& found, std::string_view name, std::string_view untrimmed)
             break;
         case 10:
             if (equals_ignoring_case(name, "connection")) {
-                for_each_element(trim(untrimmed), [&](std::string_view option) {
+                for_each_element(value, [&](std::string_view option) {
                     found.close = found.close || equals_ignoring_case(option, "close");
                     found.keep_alive =
                         found.keep_alive || equals_ignoring_case(option, "keep-alive");
@@ -75,13 +74,13 @@ void take_field(Found& found, std::string_view name, std::string_view untrimmed)
             break;
         case 14:
             if (equals_ignoring_case(name, "content-length")) {
-                found.content_length = trim(untrimmed);
+                found.content_length = value;
                 ++found.content_lengths;
             }
             break;
         case 17:
             if (equals_ignoring_case(name, "transfer-encoding")) {
-                take_transfer_encoding(found, trim(untrimmed));
+                take_transfer_encoding(found, value);
             }
             break;
         default:
@@ -226,7 +225,7 @@ Framing frame(const RequestHead& head, const char* base) {
     Framing framing;
     Found found;
     for (const FieldSpan& field : head.fields) {
-        take_field(found, field.name.in(base), field.value.in(base));
+        take_field(found, field.name.in(base), trim(field.value.in(base)));
     }
     framing.persistent = !found.close && (head.minor_version >= 1 || found.keep_alive);
     framing.refusal = frame_content(found, head, framing);

@@ -193,7 +193,7 @@ void HeadParser::start() noexcept {
 }
 
 HeadParser::Outcome HeadParser::parse(RequestHead& head, const char* base, std::uint32_t size,
-                                      const HeadLimits& limits, FieldMemory* memory) {
+                                      const HeadLimits& limits) {
     using Kind = Outcome::Kind;
     const std::uint32_t end = std::min(size, limits.head_bytes_max);
     if (end > 0 && base[0] <= '\r' && has_stray_line_end(base, end)) {
@@ -205,14 +205,17 @@ HeadParser::Outcome HeadParser::parse(RequestHead& head, const char* base, std::
     auto* state = reinterpret_cast<llhttp_t*>(state_);
     Work work{&head, base, &limits};
     state->data = &work;
-    const int error = memory != nullptr && parsed_ == 0
-                          ? feed_unknown(head, base, end, limits, *memory)
-                          : feed(head, base, end);
+    llhttp_errno error = llhttp_execute(state, base + parsed_, end - parsed_);
+    if (error == HPE_INVALID_VERSION && pass_minor_version(head, base, end)) {
+        error = llhttp_execute(state, base + parsed_, end - parsed_);
+    }
     if (error == HPE_OK) {
+        parsed_ = end;
         return end == limits.head_bytes_max
                    ? Outcome{Kind::refused, Status::header_fields_too_large, 0}
                    : Outcome{Kind::incomplete};
     }
+    parsed_ = static_cast<std::uint32_t>(llhttp_get_error_pos(state) - base);
     if (error == HPE_PAUSED) {
         // llhttp passes over several spaces; RFC 9112 §3 has one on each side of the target. It
         // also knows requests of HTTP/0.9, which have no version, of RTSP and of Icecast.
@@ -233,86 +236,6 @@ HeadParser::Outcome HeadParser::parse(RequestHead& head, const char* base, std::
     }
     error_ = error;
     return judge_error(head, base, end, limits);
-}
-
-// Gives llhttp the bytes up to `end`, and llhttp's error.
-int HeadParser::feed(RequestHead& head, const char* base, std::uint32_t end) {
-    auto* state = reinterpret_cast<llhttp_t*>(state_);
-    llhttp_errno error = llhttp_execute(state, base + parsed_, end - parsed_);
-    if (error == HPE_INVALID_VERSION && pass_minor_version(head, base, end)) {
-        error = llhttp_execute(state, base + parsed_, end - parsed_);
-    }
-    parsed_ =
-        error == HPE_OK ? end : static_cast<std::uint32_t>(llhttp_get_error_pos(state) - base);
-    return error;
-}
-
-// As feed(), from the first byte of a head, but without the field lines that are remembered: these
-// are put into the head as they are known. At the beginning of a line llhttp is in the same state
-// whatever complete lines came before (on_name() sees to that), with one exception: it tells an
-// empty value only when it sees the next line, so that one must be given to it.
-int HeadParser::feed_unknown(RequestHead& head, const char* base, std::uint32_t end,
-                             const HeadLimits& limits, FieldMemory& memory) {
-    const auto line_end = [base, end](std::uint32_t begin) {
-        const void* const found = std::memchr(base + begin, '\n', end - begin);
-        return found == nullptr
-                   ? 0U
-                   : static_cast<std::uint32_t>(static_cast<const char*>(found) - base) + 1;
-    };
-    const auto learn = [&](std::size_t first_field) {
-        for (std::size_t i = first_field; i < head.fields.size(); ++i) {
-            const FieldSpan& field = head.fields[i];
-            const std::uint32_t begin = field.name.offset;
-            if (field.value.size == 0 || field.value.end() >= end) {
-                continue;
-            }
-            if (const std::uint32_t next = line_end(field.value.end())) {
-                memory.remember(
-                    {base + begin, next - begin},
-                    {{0, field.name.size}, {field.value.offset - begin, field.value.size}});
-            }
-        }
-    };
-    // The request line comes first. After an unusual one, or empty lines, llhttp's state is
-    // another.
-    std::uint32_t begin = line_end(0);
-    const std::string_view request_line(base, begin);
-    if (!request_line.ends_with(" HTTP/1.1\r\n") && !request_line.ends_with(" HTTP/1.0\r\n")) {
-        begin = 0;
-    }
-    while (begin != 0) {
-        const std::uint32_t next = line_end(begin);
-        const std::optional<FieldSpan> known =
-            next == 0 ? std::nullopt : memory.find({base + begin, next - begin});
-        if (!known) {
-            begin = next;
-            continue;
-        }
-        if (parsed_ < begin) {
-            const std::size_t first_field = head.fields.size();
-            if (const int error = feed(head, base, begin); error != HPE_OK) {
-                return error;
-            }
-            learn(first_field);
-        }
-        if (head.fields.size() == limits.fields_max) {
-            break;
-        }
-        if (!head.fields.empty() && head.fields.back().value.size == 0) {
-            begin = next;
-            continue;
-        }
-        head.fields.push_back({{begin + known->name.offset, known->name.size},
-                               {begin + known->value.offset, known->value.size}});
-        parsed_ = next;
-        begin = next;
-    }
-    const std::size_t first_field = head.fields.size();
-    const int error = parsed_ < end ? feed(head, base, end) : HPE_OK;
-    if (error == HPE_OK || error == HPE_PAUSED) {
-        learn(first_field);
-    }
-    return error;
 }
 
 // HTTP/1.2 to 1.9 mean what HTTP/1.1 means: RFC 9110 §2.5. llhttp refuses them, so the request line

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "http/field_memory.hpp"
 #include "http/request_head.hpp"
 #include "http/status.hpp"
 
@@ -40,18 +39,14 @@ class HeadParser {
     void start() noexcept;
 
     /// Parses base[parsed(), size); base[0, parsed()) are the bytes given before, unchanged. The
-    /// outcome depends on the bytes alone, never on how they were split, nor on what is remembered:
-    /// with a memory only the lines that it does not know are parsed.
-    Outcome parse(RequestHead& head, const char* base, std::uint32_t size, const HeadLimits& limits,
-                  FieldMemory* memory = nullptr);
+    /// outcome depends on the bytes alone, never on how they were split.
+    Outcome parse(RequestHead& head, const char* base, std::uint32_t size,
+                  const HeadLimits& limits);
 
     /// Bytes of the head that have been parsed.
     [[nodiscard]] std::uint32_t parsed() const noexcept { return parsed_; }
 
   private:
-    int feed(RequestHead& head, const char* base, std::uint32_t end);
-    int feed_unknown(RequestHead& head, const char* base, std::uint32_t end,
-                     const HeadLimits& limits, FieldMemory& memory);
     bool pass_minor_version(RequestHead& head, const char* base, std::uint32_t end);
     Outcome judge_error(const RequestHead& head, const char* base, std::uint32_t size,
                         const HeadLimits& limits);

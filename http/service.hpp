@@ -13,7 +13,6 @@
 #include "core/check.hpp"
 #include "core/host.hpp"
 #include "http/coroutines.hpp"
-#include "http/field_memory.hpp"
 #include "http/head_memory.hpp"
 #include "http/input_buffer.hpp"
 #include "http/limits.hpp"
@@ -127,7 +126,6 @@ class Service final : public Exchanges {
     }
     /// For heads that are parsed where they arrived.
     [[nodiscard]] HeadMemory& heads() noexcept { return heads_; }
-    [[nodiscard]] FieldMemory& fields() noexcept { return fields_; }
     [[nodiscard]] HeadParser& parser() noexcept { return parser_; }
     [[nodiscard]] Router::Match& match() noexcept { return match_; }
     void on_handler_threw() noexcept { ++handlers_threw_; }
@@ -166,7 +164,6 @@ class Service final : public Exchanges {
     Coroutines coroutines_;
     InputBufferPool inputs_;
     HeadMemory heads_;
-    FieldMemory fields_;
     HeadParser parser_;
     Router::Match match_;
     std::string date_field_;

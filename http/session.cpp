@@ -282,8 +282,8 @@ bool Session::parse_in_place(Service& service, core::SendQueue& output, std::str
     KnownHead& entry = service.heads().next();
     HeadParser& parser = service.parser();
     parser.start();
-    const HeadParser::Outcome outcome = parser.parse(entry.head, fresh.data(), size_of(fresh),
-                                                     service.limits().head, &service.fields());
+    const HeadParser::Outcome outcome =
+        parser.parse(entry.head, fresh.data(), size_of(fresh), service.limits().head);
     if (outcome.kind == HeadParser::Outcome::Kind::incomplete) {
         keep(service, std::exchange(fresh, {}));
         input_->parser = parser;

@@ -34,7 +34,7 @@ PURE = {
     "core": """token slab block_pool chunk_pool send_queue timer_wheel lifecycle phase reason
                rate_meter quiet_order catch_up drain host check result address""",
     "http": """method status date text percent authority units limits media_type file_path conditional
-               request_head head_memory field_memory request framing input_buffer parser chunked response writer session
+               request_head head_memory request framing input_buffer parser chunked response writer session
                service router responder handler timers mailbox pieces request_content response_stream
                owned_response remote_responder frame_pool task coroutines coroutine test_loop""",
 }

@@ -1,5 +1,4 @@
-// Parser and framing: any cut of the bytes gives the same head as none, and so does a memory of
-// lines of this and of other heads; what is accepted is what a
+// Parser and framing: any cut of the bytes gives the same head as none; what is accepted is what a
 // second, simple reading of RFC 9112 finds, field for field; a plain head is accepted; framing
 // trusts no head that says where its content ends in more than one way.
 #include <algorithm>
@@ -26,8 +25,7 @@ struct Parsed {
 };
 
 // The bytes given before lie somewhere else each time.
-Parsed parse(std::string_view input, const HeadLimits& limits, fuzz::Cut cut,
-             FieldMemory* memory = nullptr) {
+Parsed parse(std::string_view input, const HeadLimits& limits, fuzz::Cut cut) {
     HeadParser parser;
     Parsed parsed;
     std::size_t end = 0;
@@ -37,8 +35,8 @@ Parsed parse(std::string_view input, const HeadLimits& limits, fuzz::Cut cut,
         }
         end += piece.size();
         const fuzz::Copy bytes(input.substr(0, end));
-        parsed.outcome = parser.parse(parsed.head, bytes.data(), static_cast<std::uint32_t>(end),
-                                      limits, memory);
+        parsed.outcome =
+            parser.parse(parsed.head, bytes.data(), static_cast<std::uint32_t>(end), limits);
         FUZZ_EXPECT(parser.parsed() <= end, input);
     });
     return parsed;
@@ -262,13 +260,6 @@ void test(std::string_view input, const HeadLimits& limits) {
     for (const fuzz::Cut cut : fuzz::all_cuts) {
         if (cut != fuzz::Cut::nowhere && (cut != fuzz::Cut::everywhere || input.size() <= 512)) {
             expect_same(whole, parse(input, limits, cut), input);
-        }
-    }
-    static FieldMemory of_all;
-    FieldMemory of_this;
-    for (FieldMemory* memory : {&of_all, &of_this, &of_this}) {
-        for (const fuzz::Cut cut : {fuzz::Cut::nowhere, fuzz::Cut::once}) {
-            expect_same(whole, parse(input, limits, cut, memory), input);
         }
     }
     const std::optional<Reference> reference = read(input);
