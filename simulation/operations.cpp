@@ -292,8 +292,9 @@ std::optional<std::int32_t> Ring::move_file(int descriptor, int file, std::uint6
     if (socket.output_operation >= 0 || socket.write_shut) {
         fail("a file is sent at the same time as something else, or after the end of the output");
     }
-    // What is not in memory must be read. Not in every run: then moving would never fail.
-    if (faults_.on(Fault::file_slow) && faults_.random().chance(500)) {
+    // What is not in memory must be read. Where files are slow most are, and else none, so that
+    // both ways and their mixture are seen.
+    if (faults_.on(Fault::file_slow) && faults_.random().chance(900)) {
         return std::nullopt;
     }
     const auto result = [&]() -> std::int32_t {
