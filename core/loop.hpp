@@ -749,6 +749,9 @@ class Loop final : public Host<typename ProtocolType::Session> {
         if (transmitter_.begin(connection.outlet, connection.descriptor, slot,
                                connections_.generation(slot))) {
             connection.send_queued = false;
+            if (connection.outlet.operation == Operation::send_file) {
+                wake_chunk_waiter();  // it may have been woken for a chunk, and has taken none
+            }
         } else {
             await_chunk(slot, connection);
         }
