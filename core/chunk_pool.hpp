@@ -19,7 +19,7 @@ struct Chunk {
 
 class ChunkPool {
   public:
-    explicit ChunkPool(std::size_t chunks_max = 64) : chunks_max_(chunks_max) {
+    explicit ChunkPool(std::size_t chunks_max) : chunks_max_(chunks_max) {
         chunks_.reserve(chunks_max);
         free_.reserve(chunks_max);
         if (chunks_max > 0) {

@@ -47,6 +47,7 @@ struct LoopOptions {
     TimeLimits times{};
     std::uint64_t drain_delay_ms = 0;
     std::uint64_t drain_timeout_ms = 30'000;
+    std::uint32_t chunks_max = 64;  ///< of memory for files, see ChunkPool; at least 1
     Neighbours neighbours{};
     PeerCounts* peers = nullptr;  ///< shared by all workers; null: no limit for each peer
 };
@@ -66,7 +67,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
           now_ms_(ring.now_ms()),
           submitter_(ring, buffers, counters_),
           acceptor_(submitter_, counters_, options_.neighbours),
-          transmitter_(submitter_, counters_),
+          transmitter_(submitter_, counters_, options_.chunks_max),
           connections_(options_.connections_max),
           wheel_(options_.connections_max, now_ms_),
           drain_(options_.connections_max, options_.drain_delay_ms, options_.drain_timeout_ms),
@@ -749,9 +750,6 @@ class Loop final : public Host<typename ProtocolType::Session> {
         if (transmitter_.begin(connection.outlet, connection.descriptor, slot,
                                connections_.generation(slot))) {
             connection.send_queued = false;
-            if (connection.outlet.operation == Operation::send_file) {
-                wake_chunk_waiter();  // it may have been woken for a chunk, and has taken none
-            }
         } else {
             await_chunk(slot, connection);
         }

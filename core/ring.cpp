@@ -13,6 +13,7 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
+#include <random>
 #include <vector>
 
 #include "core/peer_address.hpp"
@@ -53,6 +54,13 @@ bool kernel_is_older_than(int major, int minor) {
 std::string kernel_release() {
     utsname name{};
     return uname(&name) == 0 ? name.release : "unknown";
+}
+
+sigset_t broken_pipe() noexcept {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    return set;
 }
 
 // A profile may block a single one of the three calls.
@@ -184,10 +192,8 @@ Result<void> Ring::enable() {
     }
     enabled_ = true;
     // sendfile cannot be told not to raise it, as sends are.
-    sigset_t broken_pipe;
-    sigemptyset(&broken_pipe);
-    sigaddset(&broken_pipe, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
+    const sigset_t set = broken_pipe();
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
     // A profile that blocks io_uring_enter alone would else be met by a loop that never gets on.
     if (const int error = io_uring_submit_and_get_events(&ring_); error < 0) {
         return refused("the ring cannot be entered", -error);
@@ -248,35 +254,59 @@ void Ring::shutdown_write(int socket) noexcept { ::shutdown(socket, SHUT_WR); }
 
 namespace {
 
-// Whether the page cache has this byte of a file.
+// Whether the page cache has this byte of a file. If not, the kernel begins to read its page.
 bool is_cached(int file, std::uint64_t offset) noexcept {
     char byte = 0;
     const iovec part{&byte, 1};
     return ::preadv2(file, &part, 1, static_cast<off_t>(offset), RWF_NOWAIT) == 1;
 }
 
+// Looks at the end, where what is read in order comes last, at the beginning, and at two places
+// that are others each time: since looking at a page brings it in, the same places would soon be
+// all that is there. What is there but in part may pass; then sendfile waits for the rest.
+bool seems_cached(int file, std::uint64_t offset, std::uint32_t size) noexcept {
+    thread_local std::minstd_rand random;
+    return is_cached(file, offset + size - 1) && is_cached(file, offset) &&
+           is_cached(file, offset + random() % size) && is_cached(file, offset + random() % size);
+}
+
+bool set_blocking(int socket, bool blocking) noexcept {
+    int without_waiting = blocking ? 0 : 1;
+    return ::ioctl(socket, FIONBIO, &without_waiting) == 0;
+}
+
+// The signal is blocked, so it waits to be taken.
+void take_broken_pipe() noexcept {
+    const sigset_t set = broken_pipe();
+    constexpr timespec at_once{};
+    sigtimedwait(&set, nullptr, &at_once);
+}
+
 }  // namespace
 
 std::optional<std::int32_t> Ring::move_file(int socket, int file, std::uint64_t offset,
                                             std::uint32_t size) noexcept {
-    // What lies between could have been dropped: then sendfile waits for the disk after all. It is
-    // rare, since pages leave the cache in about the order in which they came.
-    if (!is_cached(file, offset) || (size > 1 && !is_cached(file, offset + size - 1))) {
+    if (!seems_cached(file, offset, size)) {
         return std::nullopt;
     }
     // Only a socket that does not block makes sendfile not wait for room, and only a blocking one
     // makes io_uring wait for input. Nothing else looks at it in the meantime.
-    int without_waiting = 1;
-    ::ioctl(socket, FIONBIO, &without_waiting);
+    if (!set_blocking(socket, false)) {
+        return std::nullopt;
+    }
     auto position = static_cast<off_t>(offset);
     const ssize_t moved = ::sendfile(socket, file, &position, size);
     const int error = errno;
-    without_waiting = 0;
-    ::ioctl(socket, FIONBIO, &without_waiting);
+    if (!set_blocking(socket, true)) {
+        return -ENOTCONN;  // it cannot be received from any more
+    }
     if (moved >= 0) {
         return static_cast<std::int32_t>(moved);
     }
     switch (error) {
+        case EPIPE:
+            take_broken_pipe();
+            return -EPIPE;
         case EINVAL:
         case ENOSYS:
         case EOPNOTSUPP:

@@ -97,9 +97,10 @@ class Ring {
     [[nodiscard]] std::uint64_t now_ms() const noexcept;
     /// shutdown(SHUT_WR), as a plain call: the kernel runs the ring's own operation on a thread.
     void shutdown_write(int socket) noexcept;
-    /// Moves a part of a file to a socket without copying it, as much as there is room for, and
-    /// never waits: sendfile(2). Gives how much, or -errno. Nothing: it would have to wait for a
-    /// disk, or the file's system cannot do that; the part is to be read instead.
+    /// Moves a part of a file (size > 0) to a socket without copying it, as much as there is room
+    /// for: sendfile(2). Gives how much, or -errno. It never waits for room, and for a disk only if
+    /// a part that seems to be in the page cache is there in part. Nothing: it is not, or the
+    /// file's system cannot do this; the part is to be read instead.
     [[nodiscard]] std::optional<std::int32_t> move_file(int socket, int file, std::uint64_t offset,
                                                         std::uint32_t size) noexcept;
     /// Who is at the other end, as PeerCounts counts them; nothing if there is no address.

@@ -38,14 +38,17 @@ struct Outlet {
     Chunk* chunk = nullptr;  ///< borrowed; filled with the front of a file, or not yet
     Operation operation = Operation::send;  ///< what is in the kernel
     Room room = Room::unknown;
+    /// Chunks of a file that are to be read before it is asked again whether the rest can be moved.
+    /// So who is given the chunk that it waited for takes it: else nobody would wake the next.
+    std::uint8_t reads_left = 0;
     std::int32_t moved = 0;  ///< what moving a file has given: a count or -errno
 };
 
 template <class RingType>
 class Transmitter {
   public:
-    Transmitter(Submitter<RingType>& submitter, Counters& counters)
-        : submitter_(submitter), counters_(counters) {}
+    Transmitter(Submitter<RingType>& submitter, Counters& counters, std::size_t chunks_max)
+        : submitter_(submitter), counters_(counters), chunks_(chunks_max) {}
 
     /// Submits the next output operation. False: no chunk is free; try again when one came back.
     [[nodiscard]] bool begin(Outlet& outlet, int socket, std::uint32_t slot,
@@ -73,16 +76,20 @@ class Transmitter {
                          more_follows, token(Operation::send));
             return true;
         }
-        if (const auto moved =
-                submitter_.ring().move_file(socket, file->descriptor, file->offset, part(*file))) {
-            outlet.moved = *moved;
-            prepare_nothing(submitter_.sqe(), token(Operation::send_file));
-            return true;
+        if (outlet.reads_left == 0) {
+            if (const auto moved = submitter_.ring().move_file(socket, file->descriptor,
+                                                               file->offset, part(*file))) {
+                outlet.moved = *moved;
+                prepare_nothing(submitter_.sqe(), token(Operation::send_file));
+                return true;
+            }
+            outlet.reads_left = moved_bytes_max / Chunk::size_bytes;
         }
         outlet.chunk = chunks_.take();
         if (outlet.chunk == nullptr) {
             return false;
         }
+        --outlet.reads_left;
         prepare_read_file(submitter_.sqe(), file->descriptor, outlet.chunk->data.get(),
                           std::min(part(*file), Chunk::size_bytes), file->offset,
                           token(Operation::read_file));
@@ -177,6 +184,7 @@ class Transmitter {
             }
             drop_chunk(outlet);
             outlet.queue.consume(size, blocks_);
+            outlet.reads_left = outlet.queue.empty() ? 0 : outlet.reads_left;
             counters_.bytes_sent += size;
             return events::sent(outlet.queue.size_bytes() > 0, static_cast<std::uint32_t>(size));
         }
@@ -200,7 +208,7 @@ class Transmitter {
     Event complete_move(Outlet& outlet, std::int32_t result) {
         const bool is_short =
             result > 0 && static_cast<std::uint32_t>(result) < part(*outlet.queue.front_file());
-        if (result == 0 || result == -EIO) {
+        if (result == 0 || is_of_file(-result)) {
             return events::send_failed();  // 0: the file became shorter than was promised
         }
         const Event event = complete_send(outlet, result);
@@ -208,6 +216,15 @@ class Transmitter {
             outlet.room = Room::none;
         }
         return event;
+    }
+
+    // Whether an error of moving is the file's, of which there are many, and not the connection's.
+    static bool is_of_file(int error) noexcept {
+        constexpr std::array of_connection{
+            EAGAIN,       EINTR,    ENOBUFS,      ENOMEM,    EPIPE,       ECONNRESET,
+            ECONNABORTED, ENOTCONN, ETIMEDOUT,    ENETDOWN,  ENETUNREACH, EHOSTDOWN,
+            EHOSTUNREACH, EACCES,   ECONNREFUSED, ENETRESET, ESHUTDOWN};
+        return error > 0 && std::ranges::find(of_connection, error) == of_connection.end();
     }
 
     Event complete_read(Outlet& outlet, int result) {

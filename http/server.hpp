@@ -28,8 +28,8 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    /// Starts the workers' threads. In them SIGPIPE is blocked; whoever starts programs from a
-    /// handler may want to unblock it there.
+    /// Starts the workers' threads. In them SIGPIPE is blocked, and so it is in programs that a
+    /// handler starts, unless it is unblocked in the child (posix_spawnattr_setsigmask(3)).
     core::Result<void> start();
 
     /// After Options::drain_delay_ms: stops listening, closes idle connections, lets running

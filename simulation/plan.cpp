@@ -92,6 +92,7 @@ Plan::Plan(std::uint64_t seed_of_run, const Cuts& what_is_cut, Faults& faults)
         draw_stops(*this, random);
     }
     evicts = connections_max < clients || faults.on(Fault::scarcity);
+    chunks_max = random.chance(300) ? static_cast<std::uint32_t>(random.between(1, 2)) : 64;
 }
 
 void Plan::respect_faults() {
@@ -114,8 +115,9 @@ std::string Plan::text() const {
         limits.pipelined_max, limits.output_bytes_max, limits.held_bytes_max, limits.requests_max,
         limits.content_bytes_max, limits.discard_bytes_max, connections_max, peer_connections_max);
     text += fmt::format(
-        "sizes: {} buffers of {} bytes, {} submissions, {} completions, backlog {}, listeners {}\n",
-        buffers, buffer_bytes, ring.submissions, ring.completions, backlog, listeners);
+        "sizes: {} buffers of {} bytes, {} submissions, {} completions, {} chunks, backlog {}, "
+        "listeners {}\n",
+        buffers, buffer_bytes, ring.submissions, ring.completions, chunks_max, backlog, listeners);
     text +=
         fmt::format("drain: at {} and {} us, delay {} ms, timeout {} ms; stops: {} us\n",
                     drain_at_us, second_drain_at_us, drain_delay_ms, drain_timeout_ms, stopped_us);

@@ -31,6 +31,7 @@ struct Plan {
     http::Limits limits{};
     std::uint32_t connections_max = 64;
     std::uint32_t peer_connections_max = 0;
+    std::uint32_t chunks_max = 64;
     std::uint64_t drain_delay_ms = 0;
     std::uint64_t drain_timeout_ms = 30'000;
     std::uint32_t buffers = 16;

@@ -188,6 +188,7 @@ class World final : public Actors, public Site {
         options.times = plan_.times;
         options.drain_delay_ms = plan_.drain_delay_ms;
         options.drain_timeout_ms = plan_.drain_timeout_ms;
+        options.chunks_max = plan_.chunks_max;
         options.peers = peers_ ? &*peers_ : nullptr;
         return options;
     }

@@ -68,7 +68,7 @@ class TransmitterTest : public ::testing::Test {
     BufferRing buffers{16, 256};
     Counters counters;
     Submitter<FakeRing> submitter{ring, buffers, counters};
-    Transmitter<FakeRing> transmitter{submitter, counters};
+    Transmitter<FakeRing> transmitter{submitter, counters, 64};
     Outlet outlet;
 };
 
@@ -173,21 +173,24 @@ TEST_F(TransmitterTest, WhatCanBeMovedOfAFileIsNotRead) {
     ring.moving.reset();
     EXPECT_EQ(begin().opcode, IORING_OP_READ) << "the rest is not in the page cache";
     complete(10);
-    ring.moving = 5;
     EXPECT_EQ(begin().opcode, IORING_OP_SEND) << "what was read is sent from where it is";
-    complete(4);
-    EXPECT_EQ(begin().opcode, IORING_OP_POLL_ADD);
-    complete(POLLOUT);
-    EXPECT_EQ(begin().opcode, IORING_OP_NOP) << "and then it is moved again";
-    EXPECT_EQ(ring.moves.back(), (FakeRing::Move{socket, 9, part + 4, 6}));
-    EXPECT_TRUE(complete(0).output_waiting);
-    EXPECT_EQ(begin().opcode, IORING_OP_POLL_ADD) << "less than was asked for: there is no room";
-    complete(POLLOUT);
-    ring.moving = 1;
-    begin();
-    EXPECT_FALSE(complete(0).output_waiting);
+    complete(10);
     EXPECT_TRUE(outlet.queue.empty());
     EXPECT_EQ(transmitter.chunks_lent(), 0U);
+}
+
+TEST_F(TransmitterTest, ALittleThatIsMovedMeansThatThereIsNoRoom) {
+    queue_file(1'000);
+    ring.moving = 5;
+    begin();
+    EXPECT_TRUE(complete(0).output_waiting);
+    EXPECT_EQ(begin().opcode, IORING_OP_POLL_ADD);
+    complete(POLLOUT);
+    ring.moving = 995;
+    EXPECT_EQ(begin().opcode, IORING_OP_NOP);
+    EXPECT_EQ(ring.moves.back(), (FakeRing::Move{socket, 9, 5, 995}));
+    EXPECT_FALSE(complete(0).output_waiting);
+    EXPECT_TRUE(outlet.queue.empty());
 }
 
 TEST_F(TransmitterTest, AFullSocketIsWaitedForByFilesToo) {
@@ -206,6 +209,8 @@ TEST_F(TransmitterTest, WhatFailsToMoveIsSaid) {
     queue_file(1'000);
     for (const auto& [result, kind] : {std::pair{0, Event::Kind::send_failed},
                                        {-EIO, Event::Kind::send_failed},
+                                       {-ESTALE, Event::Kind::send_failed},
+                                       {-ENODATA, Event::Kind::send_failed},
                                        {-EINTR, Event::Kind::send_ended},
                                        {-EPIPE, Event::Kind::send_broken},
                                        {-ECONNRESET, Event::Kind::send_broken}}) {
@@ -274,7 +279,41 @@ TEST_F(TransmitterTest, WhoFindsNoChunkTriesLater) {
     for (Outlet& other : others) {
         transmitter.clear(other);
     }
+    // Even if the file could be moved by now: the chunk that came back was for this one, and nobody
+    // else would be told of it.
+    ring.moving = 1'000;
     EXPECT_EQ(begin().opcode, IORING_OP_READ);
+    EXPECT_EQ(transmitter.chunks_lent(), 1U);
+}
+
+// What was just asked for was not in the page cache, and asking brings single pages there.
+TEST_F(TransmitterTest, ItIsAskedAgainOnlyWhenAllThatWasAskedForIsRead) {
+    constexpr std::uint32_t part = 512 * 1024;
+    queue_file(2 * part);
+    for (std::uint64_t read = 0; read < part; read += Chunk::size_bytes) {
+        EXPECT_EQ(begin().opcode, IORING_OP_READ);
+        complete(Chunk::size_bytes);
+        begin();
+        complete(Chunk::size_bytes);
+        EXPECT_EQ(ring.moves.size(), 1U);
+        ring.moving = part;
+    }
+    EXPECT_EQ(begin().opcode, IORING_OP_NOP);
+    EXPECT_EQ(ring.moves.back(), (FakeRing::Move{socket, 9, part, part}));
+    complete(0);
+    EXPECT_TRUE(outlet.queue.empty());
+}
+
+TEST_F(TransmitterTest, WhatOneFileNeededIsNotHeldAgainstTheNext) {
+    queue_file(1'000);
+    begin();
+    complete(1'000);
+    begin();
+    complete(1'000);
+    queue_file(1'000);
+    ring.moving = 1'000;
+    EXPECT_EQ(begin().opcode, IORING_OP_NOP);
+    complete(0);
 }
 
 }  // namespace
