@@ -7,11 +7,6 @@ namespace enduring::http {
 
 namespace {
 
-// The clock by which files change may be as coarse as a second, so only what is older than that can
-// be told from what it becomes.
-constexpr std::int64_t settled_after_seconds = 2;
-// A change through a mapping moves no time until the kernel writes it out.
-constexpr std::int64_t read_again_after_seconds = 10;
 // What a file takes besides its content and path, about.
 constexpr std::size_t overhead_bytes = 512;
 
@@ -96,16 +91,24 @@ void FileCache::erase(Entries::iterator entry) {
     entries_.erase(entry);
 }
 
-// What is being sent would stay in memory: it is passed over.
+// What is being sent would stay in memory: it is passed over. Nothing goes unless that helps.
 bool FileCache::make_room(std::size_t bytes) {
-    for (auto entry = entries_.end(); *bytes_ + bytes > bytes_max_ && entry != entries_.begin();) {
-        --entry;
+    std::size_t freed = 0;
+    auto first = entries_.end();
+    while (*bytes_ + bytes - freed > bytes_max_ && first != entries_.begin()) {
+        --first;
+        freed += first->file.use_count() == 1 ? memory_of(first->path, *first->file) : 0;
+    }
+    if (*bytes_ + bytes - freed > bytes_max_) {
+        return false;
+    }
+    while (first != entries_.end()) {
+        const Entries::iterator entry = first++;
         if (entry->file.use_count() == 1) {
-            const Entries::iterator unused = entry++;
-            erase(unused);
+            erase(entry);
         }
     }
-    return *bytes_ + bytes <= bytes_max_;
+    return true;
 }
 
 }  // namespace enduring::http

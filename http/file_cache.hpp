@@ -35,12 +35,17 @@ struct KnownFile {
     std::int64_t modified_seconds{0};  ///< not later than when it was looked at
     std::string modified;              ///< ... as a date
     std::string_view media_type;
-    bool has_content = false;
-    std::string content{};
+    std::string content{};  ///< if it is kept
 };
 
 class FileCache {
   public:
+    /// The clock by which files change may be as coarse as a second, so only what is older than
+    /// that can be told from what it becomes.
+    static constexpr std::int64_t settled_after_seconds = 2;
+    /// Not every change moves a time: not one through a mapping before the kernel writes it out.
+    static constexpr std::int64_t read_again_after_seconds = 10;
+
     /// bytes_max: of all contents that it has given out and that are still in use, kept or not;
     /// 0: nothing is kept.
     explicit FileCache(std::size_t bytes_max)
@@ -49,9 +54,9 @@ class FileCache {
     /// What is kept for this path, or null. It is to be compared with the file's state of now.
     [[nodiscard]] std::shared_ptr<const KnownFile> find(std::string_view path,
                                                         std::int64_t now_seconds);
-    /// Takes a file with its content into the cache, and gives what is to be sent from; null if it
-    /// cannot be kept: it has just changed, so that another change might not be seen, or there is
-    /// no room.
+    /// Takes a file with its content into the cache, and gives what is to be sent from. Null, and
+    /// the file is as it was, if it cannot be kept: it has just changed, so that another change
+    /// might not be seen, or there is no room.
     std::shared_ptr<const KnownFile> keep(std::string_view path, KnownFile&& file,
                                           std::int64_t now_seconds);
     void drop(std::string_view path);

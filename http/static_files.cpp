@@ -112,48 +112,73 @@ KnownFile describe(const FileState& state, std::string_view name, std::int64_t n
         .media_type = media_type_of(name)};
 }
 
-// Reads the whole of a file for the cache; false if that does not give the state that was seen.
-bool read_whole(int file, KnownFile& known) {
-    known.content.resize(static_cast<std::size_t>(known.state.size));
+// A file that a request asks for: kept, or open.
+struct Found {
+    const KnownFile& known;
+    std::shared_ptr<const KnownFile> kept;  // with its content, or null
+    std::shared_ptr<const OpenFile> open;   // else
+    FileCache& cache;
+    std::string_view path;
+    std::int64_t now_seconds;
+};
+
+// Reads the whole of a file; false if that does not give the state that was seen.
+bool read_whole(int file, KnownFile& whole) {
+    whole.content.resize(static_cast<std::size_t>(whole.state.size));
     struct stat status{};
-    known.has_content = read_range(file, 0, known.content) && ::fstat(file, &status) == 0 &&
-                        FileState::of(status) == known.state;
-    return known.has_content;
+    return read_range(file, 0, whole.content) && ::fstat(file, &status) == 0 &&
+           FileState::of(status) == whole.state;
 }
 
-// Adds the content, or a part of it, from the cache or the open file; false if it cannot be read.
-bool add_content(Response& response, const std::shared_ptr<const KnownFile>& known,
-                 const std::shared_ptr<const OpenFile>& file, std::uint64_t offset,
-                 std::uint64_t size) {
-    if (known->has_content) {
-        const std::string_view part = std::string_view(known->content).substr(offset, size);
-        if (part.size() <= copied_bytes_max) {
-            response.content(part);
-        } else {
-            response.content(core::SharedPiece{part.data(), part.size(), known});
-        }
+void send_kept(Response& response, std::shared_ptr<const KnownFile> kept, std::uint64_t offset,
+               std::uint64_t size) {
+    const std::string_view part = std::string_view(kept->content).substr(offset, size);
+    if (part.size() <= copied_bytes_max) {
+        response.content(part);
+    } else {
+        response.content(core::SharedPiece{part.data(), part.size(), std::move(kept)});
+    }
+}
+
+// Adds the content, or a part of it; false if it cannot be read.
+bool add_content(Response& response, Found& found, std::uint64_t offset, std::uint64_t size) {
+    if (found.kept != nullptr) {
+        send_kept(response, found.kept, offset, size);
         return true;
+    }
+    const int file = found.open->get();
+    const FileState& state = found.known.state;
+    if (size == state.size && size <= read_bytes_max &&
+        found.cache.would_keep(state, found.now_seconds)) {
+        KnownFile whole = found.known;
+        if (read_whole(file, whole)) {
+            found.kept = found.cache.keep(found.path, std::move(whole), found.now_seconds);
+            if (found.kept != nullptr) {
+                send_kept(response, found.kept, 0, size);
+            } else {
+                response.content(std::move(whole.content));
+            }
+            return true;
+        }
     }
     if (size <= read_bytes_max) {
         // One for each thread, so that nothing is allocated: the bytes are copied by send().
         thread_local std::string bytes;
         bytes.resize(static_cast<std::size_t>(size));
         response.content(std::string_view(bytes));
-        return read_range(file->get(), offset, bytes);
+        return read_range(file, offset, bytes);
     }
     // A part that is not in the page cache is to be waited for, not to fail with EAGAIN.
-    ::fcntl(file->get(), F_SETFL, 0);
-    response.content(core::FilePiece{offset, size, file, file->get()});
+    ::fcntl(file, F_SETFL, 0);
+    response.content(core::FilePiece{offset, size, found.open, file});
     return true;
 }
 
-// file: null if the content is known.
-void answer(const Request& request, Responder responder,
-            const std::shared_ptr<const KnownFile>& known,
-            const std::shared_ptr<const OpenFile>& file, std::int64_t now_seconds) {
-    const std::uint64_t size = known->state.size;
+void answer(const Request& request, Responder responder, Found found) {
+    const KnownFile& known = found.known;
+    const std::uint64_t size = known.state.size;
     const Selection selection =
-        select(request, Validators{known->tag, known->modified_seconds, now_seconds, size});
+        select(request, Validators{known.tag, known.modified_seconds, found.now_seconds, size});
     if (selection.kind == Selection::Kind::failed) {
         responder.send(error_response(Status::precondition_failed));
         return;
@@ -164,7 +189,7 @@ void answer(const Request& request, Responder responder,
         case Selection::Kind::not_modified:
             // The client has all that the other fields could say: RFC 9110 §15.4.5.
             response = Response(Status::not_modified);
-            response.field("ETag", known->tag);
+            response.field("ETag", known.tag);
             responder.send(std::move(response));
             return;
         case Selection::Kind::unsatisfiable:
@@ -182,12 +207,12 @@ void answer(const Request& request, Responder responder,
         default:
             break;
     }
-    response.content_type(known->media_type);
-    response.field("Last-Modified", known->modified).field("ETag", known->tag);
+    response.content_type(known.media_type);
+    response.field("Last-Modified", known.modified).field("ETag", known.tag);
     response.field("Accept-Ranges", "bytes");
     if (request.method() == Method::head) {
         response.content_size(selection.size);
-    } else if (!add_content(response, known, file, selection.offset, selection.size)) {
+    } else if (!add_content(response, found, selection.offset, selection.size)) {
         response = error_response(Status::internal_server_error);
     }
     responder.send(std::move(response));
@@ -256,10 +281,11 @@ void StaticFiles::operator()(const Request& request, Responder responder) const 
     const std::int64_t now_seconds = ::time(nullptr);
     struct stat status{};
     FileCache& cache = Root::cache_of(root_);
-    if (const auto known = cache.find(path.relative, now_seconds)) {
+    if (const auto kept = cache.find(path.relative, now_seconds)) {
         if (::fstatat(root, path.relative.c_str(), &status, 0) == 0 &&
-            FileState::of(status) == known->state) {
-            answer(request, std::move(responder), known, nullptr, now_seconds);
+            FileState::of(status) == kept->state) {
+            answer(request, std::move(responder),
+                   {*kept, kept, nullptr, cache, path.relative, now_seconds});
             return;
         }
         cache.drop(path.relative);
@@ -282,18 +308,9 @@ void StaticFiles::operator()(const Request& request, Responder responder) const 
         responder.send(error_response(Status::not_found));
         return;
     }
-    const FileState state = FileState::of(status);
-    std::shared_ptr<const KnownFile> known;
-    if (state.size <= read_bytes_max && cache.would_keep(state, now_seconds)) {
-        KnownFile whole = describe(state, path.relative, now_seconds);
-        if (read_whole(file->get(), whole)) {
-            known = cache.keep(path.relative, std::move(whole), now_seconds);
-        }
-    }
-    if (known == nullptr) {
-        known = std::make_shared<const KnownFile>(describe(state, path.relative, now_seconds));
-    }
-    answer(request, std::move(responder), known, file, now_seconds);
+    const KnownFile known = describe(FileState::of(status), path.relative, now_seconds);
+    answer(request, std::move(responder),
+           {known, nullptr, file, cache, path.relative, now_seconds});
 }
 
 }  // namespace enduring::http

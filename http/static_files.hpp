@@ -27,8 +27,8 @@ class OpenFile {
 /// for directories (301 to the form with a slash), media types by extension, Last-Modified and ETag
 /// with 304, one byte range (RFC 9110 §14). Nothing outside the root is ever opened, whatever the
 /// path or symbolic links say: openat2(2) with RESOLVE_BENEATH. Small files are kept in memory and
-/// sent from there as long as stat(2) says that they are unchanged; what is larger is streamed in
-/// bounded memory. Thread-safe: each thread keeps files of its own.
+/// sent from there as long as stat(2) says that they are unchanged, for at most ten seconds; what
+/// is larger is streamed in bounded memory. Thread-safe: each thread keeps files of its own.
 class StaticFiles {
   public:
     /// Memory of each thread for small files.

@@ -15,7 +15,6 @@ constexpr std::int64_t now = 1'000'000;
 KnownFile file_of(std::size_t size, std::int64_t modified_s = now - 100) {
     KnownFile file;
     file.state = {.device = 1, .inode = 2, .size = size, .modified_s = modified_s};
-    file.has_content = true;
     file.content = std::string(size, 'x');
     return file;
 }
@@ -88,6 +87,19 @@ TEST(FileCache, WhatIsBeingSentCountsUntilItIsSent) {
     EXPECT_NE(cache.keep("c", file_of(10'000), now), nullptr);
     EXPECT_NE(cache.keep("d", file_of(10'000), now), nullptr) << "in the place of c";
     EXPECT_NE(cache.find("a", now), nullptr) << "which is in use";
+}
+
+TEST(FileCache, NothingGoesIfThatMakesNoRoom) {
+    FileCache cache(35'000);
+    const auto sent = cache.keep("a", file_of(20'000), now);
+    cache.keep("b", file_of(10'000), now);
+    KnownFile large = file_of(30'000);
+    EXPECT_EQ(cache.keep("c", std::move(large), now), nullptr);
+    EXPECT_EQ(large.content.size(), 30'000U) << "its owner may still send it";
+    EXPECT_NE(cache.find("b", now), nullptr);
+    EXPECT_NE(cache.keep("d", file_of(12'000), now), nullptr);
+    EXPECT_EQ(cache.find("b", now), nullptr);
+    EXPECT_EQ(cache.find("a", now), sent);
 }
 
 TEST(FileCache, WhatIsBeingSentOutlivesTheCache) {

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "http/date.hpp"
+#include "http/file_cache.hpp"
 #include "session_fixture.hpp"
 
 namespace enduring::http {
@@ -60,6 +61,19 @@ class StaticFilesTest : public SessionFixture {
 
     void write(const fs::path& name, std::string_view content) const {
         std::ofstream(root_ / name, std::ios::binary) << content;
+    }
+    /// Reads that this process has made, those of this number included.
+    static std::uint64_t reads() {
+        std::ifstream counters("/proc/self/io");
+        std::string name;
+        std::uint64_t value = 0;
+        while (counters >> name >> value && name != "syscr:") {
+        }
+        return value;
+    }
+    /// Waits until what was written is old enough to be kept; changes are dated in whole seconds.
+    static void settle() {
+        std::this_thread::sleep_for(std::chrono::seconds(FileCache::settled_after_seconds + 1));
     }
     void set_time(const fs::path& name, std::int64_t seconds) const {
         const std::array<timespec, 2> times{timespec{seconds, 123}, timespec{seconds, 123}};
@@ -349,7 +363,7 @@ TEST_F(StaticFilesTest, NoDescriptorIsLeftOpen) {
 TEST_F(StaticFilesTest, WhatIsKeptIsNeverOlderThanTheFile) {
     write("big", std::string(30'000, 'a'));
     write("replaced", "old");
-    std::this_thread::sleep_for(std::chrono::milliseconds(3'100));
+    settle();
     for (int i = 0; i < 3; ++i) {
         EXPECT_EQ(content_of(request("/a.txt")), "0123456789");
         EXPECT_TRUE(content_of(request("/big")) == std::string(30'000, 'a'));
@@ -376,16 +390,8 @@ TEST_F(StaticFilesTest, WhatIsKeptIsNeverOlderThanTheFile) {
 }
 
 TEST_F(StaticFilesTest, SmallFilesAreKept) {
-    const auto reads = [] {
-        std::ifstream counters("/proc/self/io");
-        std::string name;
-        std::uint64_t value = 0;
-        while (counters >> name >> value && name != "syscr:") {
-        }
-        return value;
-    };
     write("kept", "kept");
-    std::this_thread::sleep_for(std::chrono::milliseconds(3'100));
+    settle();
     request("/kept");
     const std::uint64_t before = reads();
     const std::uint64_t counting = reads() - before;
@@ -394,6 +400,33 @@ TEST_F(StaticFilesTest, SmallFilesAreKept) {
         EXPECT_EQ(content_of(request("/kept")), "kept");
     }
     EXPECT_EQ(reads() - before, 2 * counting) << "nothing was read";
+}
+
+// What several handlers of one thread keep is not mixed up, though the paths are the same.
+TEST_F(StaticFilesTest, EachDirectoryKeepsItsOwn) {
+    write("same", "root");
+    write("dir/same", "dir");
+    auto files = StaticFiles::open((root_ / "dir").string());
+    ASSERT_TRUE(files);
+    router_.get("/other/{path...}", std::move(*files));
+    settle();
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(content_of(request("/same")), "root");
+        EXPECT_EQ(content_of(request("/other/same")), "dir");
+    }
+}
+
+// No content is read of a file that is kept, nor for an answer that has none.
+TEST_F(StaticFilesTest, WhatIsNotSentIsNotRead) {
+    write("whole", "0123456789");
+    settle();
+    const std::string tag = field_of(request("/whole", "", "HEAD"), "ETag").value_or("");
+    const std::uint64_t before = reads();
+    const std::uint64_t counting = reads() - before;
+    request("/whole", "", "HEAD");
+    EXPECT_EQ(status_of(request("/whole", "If-None-Match: " + tag + "\r\n")), 304U);
+    EXPECT_EQ(status_of(request("/whole", "If-Match: \"x\"\r\n")), 412U);
+    EXPECT_EQ(reads() - before, 2 * counting);
 }
 
 // The directory stays the one that was opened, whatever becomes of its name.
