@@ -297,8 +297,8 @@ std::optional<std::int32_t> Ring::move_file(int socket, int file, std::uint64_t 
     auto position = static_cast<off_t>(offset);
     const ssize_t moved = ::sendfile(socket, file, &position, size);
     const int error = errno;
-    if (!set_blocking(socket, true)) {
-        return -ENOTCONN;  // it cannot be received from any more
+    if (!set_blocking(socket, true) && !set_blocking(socket, true)) {
+        return -ENOTCONN;  // not even at the second try: it cannot be received from any more
     }
     if (moved >= 0) {
         return static_cast<std::int32_t>(moved);
