@@ -61,7 +61,7 @@ bool FileCache::would_keep(const FileState& state, std::int64_t now_seconds) con
            now_seconds - changed_s >= settled_after_seconds;
 }
 
-std::shared_ptr<const KnownFile> FileCache::keep(std::string_view path, KnownFile&& file,
+std::shared_ptr<const KnownFile> FileCache::keep(std::string_view path, KnownFile& file,
                                                  std::int64_t now_seconds) {
     drop(path);
     const std::size_t bytes = memory_of(path, file);

@@ -54,10 +54,10 @@ class FileCache {
     /// What is kept for this path, or null. It is to be compared with the file's state of now.
     [[nodiscard]] std::shared_ptr<const KnownFile> find(std::string_view path,
                                                         std::int64_t now_seconds);
-    /// Takes a file with its content into the cache, and gives what is to be sent from. Null, and
+    /// Moves a file with its content into the cache, and gives what is to be sent from. Null, and
     /// the file is as it was, if it cannot be kept: it has just changed, so that another change
     /// might not be seen, or there is no room.
-    std::shared_ptr<const KnownFile> keep(std::string_view path, KnownFile&& file,
+    std::shared_ptr<const KnownFile> keep(std::string_view path, KnownFile& file,
                                           std::int64_t now_seconds);
     void drop(std::string_view path);
 

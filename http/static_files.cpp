@@ -152,7 +152,7 @@ bool add_content(Response& response, Found& found, std::uint64_t offset, std::ui
         found.cache.would_keep(state, found.now_seconds)) {
         KnownFile whole = found.known;
         if (read_whole(file, whole)) {
-            found.kept = found.cache.keep(found.path, std::move(whole), found.now_seconds);
+            found.kept = found.cache.keep(found.path, whole, found.now_seconds);
             if (found.kept != nullptr) {
                 send_kept(response, found.kept, 0, size);
             } else {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace enduring::http {
@@ -19,9 +20,15 @@ KnownFile file_of(std::size_t size, std::int64_t modified_s = now - 100) {
     return file;
 }
 
+// For a test that has no more use for the file.
+std::shared_ptr<const KnownFile> keep(FileCache& cache, std::string_view path, KnownFile file,
+                                      std::int64_t now_seconds) {
+    return cache.keep(path, file, now_seconds);
+}
+
 TEST(FileCache, GivesWhatWasKeptForItsPath) {
     FileCache cache(100'000);
-    const auto kept = cache.keep("a", file_of(10), now);
+    const auto kept = keep(cache, "a", file_of(10), now);
     ASSERT_NE(kept, nullptr);
     EXPECT_EQ(kept->content, "xxxxxxxxxx");
     EXPECT_EQ(cache.find("a", now), kept);
@@ -33,8 +40,8 @@ TEST(FileCache, GivesWhatWasKeptForItsPath) {
 
 TEST(FileCache, ALaterFileTakesThePlaceOfAnEarlier) {
     FileCache cache(100'000);
-    cache.keep("a", file_of(10), now);
-    cache.keep("a", file_of(20), now);
+    keep(cache, "a", file_of(10), now);
+    keep(cache, "a", file_of(20), now);
     EXPECT_EQ(cache.find("a", now)->content.size(), 20U);
     EXPECT_LT(cache.bytes(), 1'000U) << "the earlier one has gone";
 }
@@ -42,33 +49,33 @@ TEST(FileCache, ALaterFileTakesThePlaceOfAnEarlier) {
 // Two changes within one tick of the file system's clock look like one.
 TEST(FileCache, WhatHasJustChangedIsNotKept) {
     FileCache cache(100'000);
-    EXPECT_EQ(cache.keep("a", file_of(10, now), now), nullptr);
-    EXPECT_EQ(cache.keep("a", file_of(10, now - 1), now), nullptr);
-    EXPECT_EQ(cache.keep("a", file_of(10, now + 50), now), nullptr) << "nor what comes from later";
+    EXPECT_EQ(keep(cache, "a", file_of(10, now), now), nullptr);
+    EXPECT_EQ(keep(cache, "a", file_of(10, now - 1), now), nullptr);
+    EXPECT_EQ(keep(cache, "a", file_of(10, now + 50), now), nullptr) << "nor what comes from later";
     KnownFile changed = file_of(10);
     changed.state.changed_s = now - 1;
-    EXPECT_EQ(cache.keep("a", std::move(changed), now), nullptr) << "a time that was set back";
+    EXPECT_EQ(keep(cache, "a", std::move(changed), now), nullptr) << "a time that was set back";
     EXPECT_EQ(cache.find("a", now), nullptr);
-    EXPECT_NE(cache.keep("a", file_of(10, now - 2), now), nullptr);
+    EXPECT_NE(keep(cache, "a", file_of(10, now - 2), now), nullptr);
 }
 
 TEST(FileCache, IsReadAgainAfterSomeTime) {
     FileCache cache(100'000);
-    cache.keep("a", file_of(10), now);
+    keep(cache, "a", file_of(10), now);
     EXPECT_NE(cache.find("a", now + 9), nullptr);
     EXPECT_EQ(cache.find("a", now + 10), nullptr);
     EXPECT_EQ(cache.bytes(), 0U);
-    cache.keep("a", file_of(10), now);
+    keep(cache, "a", file_of(10), now);
     EXPECT_EQ(cache.find("a", now - 1), nullptr) << "the clock was set back";
 }
 
 TEST(FileCache, TheLongestUnusedMakesRoom) {
     FileCache cache(35'000);
     for (const char* path : {"a", "b", "c"}) {
-        ASSERT_NE(cache.keep(path, file_of(10'000), now), nullptr);
+        ASSERT_NE(keep(cache, path, file_of(10'000), now), nullptr);
     }
     EXPECT_NE(cache.find("a", now), nullptr);
-    ASSERT_NE(cache.keep("d", file_of(10'000), now), nullptr);
+    ASSERT_NE(keep(cache, "d", file_of(10'000), now), nullptr);
     EXPECT_EQ(cache.find("b", now), nullptr);
     EXPECT_NE(cache.find("a", now), nullptr);
     EXPECT_NE(cache.find("c", now), nullptr);
@@ -77,27 +84,27 @@ TEST(FileCache, TheLongestUnusedMakesRoom) {
 
 TEST(FileCache, WhatIsBeingSentCountsUntilItIsSent) {
     FileCache cache(25'000);
-    auto first = cache.keep("a", file_of(10'000), now);
-    auto second = cache.keep("b", file_of(10'000), now);
-    EXPECT_EQ(cache.keep("c", file_of(10'000), now), nullptr) << "nothing can go";
+    auto first = keep(cache, "a", file_of(10'000), now);
+    auto second = keep(cache, "b", file_of(10'000), now);
+    EXPECT_EQ(keep(cache, "c", file_of(10'000), now), nullptr) << "nothing can go";
     EXPECT_NE(cache.find("a", now), nullptr);
     cache.drop("b");
-    EXPECT_EQ(cache.keep("c", file_of(10'000), now), nullptr) << "what was dropped is still there";
+    EXPECT_EQ(keep(cache, "c", file_of(10'000), now), nullptr) << "what was dropped is still there";
     second.reset();
-    EXPECT_NE(cache.keep("c", file_of(10'000), now), nullptr);
-    EXPECT_NE(cache.keep("d", file_of(10'000), now), nullptr) << "in the place of c";
+    EXPECT_NE(keep(cache, "c", file_of(10'000), now), nullptr);
+    EXPECT_NE(keep(cache, "d", file_of(10'000), now), nullptr) << "in the place of c";
     EXPECT_NE(cache.find("a", now), nullptr) << "which is in use";
 }
 
 TEST(FileCache, NothingGoesIfThatMakesNoRoom) {
     FileCache cache(35'000);
-    const auto sent = cache.keep("a", file_of(20'000), now);
-    cache.keep("b", file_of(10'000), now);
+    const auto sent = keep(cache, "a", file_of(20'000), now);
+    keep(cache, "b", file_of(10'000), now);
     KnownFile large = file_of(30'000);
-    EXPECT_EQ(cache.keep("c", std::move(large), now), nullptr);
+    EXPECT_EQ(cache.keep("c", large, now), nullptr);
     EXPECT_EQ(large.content.size(), 30'000U) << "its owner may still send it";
     EXPECT_NE(cache.find("b", now), nullptr);
-    EXPECT_NE(cache.keep("d", file_of(12'000), now), nullptr);
+    EXPECT_NE(keep(cache, "d", file_of(12'000), now), nullptr);
     EXPECT_EQ(cache.find("b", now), nullptr);
     EXPECT_EQ(cache.find("a", now), sent);
 }
@@ -106,7 +113,7 @@ TEST(FileCache, WhatIsBeingSentOutlivesTheCache) {
     std::shared_ptr<const KnownFile> file;
     {
         FileCache cache(25'000);
-        file = cache.keep("a", file_of(10'000), now);
+        file = keep(cache, "a", file_of(10'000), now);
     }
     EXPECT_EQ(file->content, std::string(10'000, 'x'));
 }
@@ -114,10 +121,10 @@ TEST(FileCache, WhatIsBeingSentOutlivesTheCache) {
 TEST(FileCache, ACacheOfNothingKeepsNothing) {
     FileCache cache(0);
     EXPECT_FALSE(cache.would_keep(file_of(0).state, now));
-    EXPECT_EQ(cache.keep("a", file_of(0), now), nullptr);
+    EXPECT_EQ(keep(cache, "a", file_of(0), now), nullptr);
     FileCache small(1'000);
-    EXPECT_EQ(small.keep("a", file_of(10'000), now), nullptr);
-    EXPECT_NE(small.keep("a", file_of(10), now), nullptr);
+    EXPECT_EQ(keep(small, "a", file_of(10'000), now), nullptr);
+    EXPECT_NE(keep(small, "a", file_of(10), now), nullptr);
 }
 
 }  // namespace
