@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
@@ -63,11 +64,36 @@ void RealKernel::wait(std::uint64_t timeout_ms) {
     ring_->submit_and_wait(timeout_ms);
 }
 
-int RealKernel::open_file(std::uint32_t pattern, std::uint64_t size) {
-    // Not in memory only: of such a file some kernels do not tell what they have cached.
-    std::string name = "contract-XXXXXX";
+namespace {
+
+// A new file without a name; -1 if it cannot be told what of such a file is cached, as of one that
+// is nowhere but in memory.
+int open_cached_file(std::string directory) {
+    std::string name = std::move(directory) + "/contract-XXXXXX";
     const int file = ::mkostemp(name.data(), O_CLOEXEC);
+    if (file < 0) {
+        return -1;
+    }
     ::unlink(name.c_str());
+    char byte = 0;
+    const iovec part{&byte, 1};
+    if (::preadv2(file, &part, 1, 0, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP) {
+        ::close(file);
+        return -1;
+    }
+    return file;
+}
+
+}  // namespace
+
+int RealKernel::open_file(std::uint32_t pattern, std::uint64_t size) {
+    int file = -1;
+    for (const char* directory : {".", "/var/tmp", "/tmp"}) {
+        if (file = open_cached_file(directory); file >= 0) {
+            break;
+        }
+    }
+    require(file >= 0, "a directory on a disk");
     const std::string_view bytes = simulation::content_of(pattern, size);
     require(::write(file, bytes.data(), bytes.size()) == static_cast<ssize_t>(size), "a file");
     files_.push_back(file);
