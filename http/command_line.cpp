@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/token.hpp"
 #include "http/command_words.hpp"
+#include "http/probe.hpp"
 #include "http/text.hpp"
 #include "http/units.hpp"
 
@@ -25,6 +27,8 @@ constexpr const char* lifecycle =
     "Connection lifecycle (durations: 500ms 10s 5m 1h; sizes: 512 16k 1m 2g; 0 is off)";
 constexpr const char* limits = "Limits (sizes: 512 16k 1m 2g)";
 constexpr int exit_usage = 2;
+// Container engines have a patience of their own, which is seldom less.
+constexpr std::chrono::seconds probe_patience{5};
 
 std::string variable_of(std::string_view flag) {
     std::string name = "ENDURING_";
@@ -139,6 +143,10 @@ CommandLine::CommandLine(std::string_view program, std::string_view description,
         ->envname("ENDURING_CONFIG");
     app_->add_flag("--check", check_only_,
                    "Validate the configuration and this machine, print the result and exit");
+    app_->add_option("--probe", probe_url_,
+                     "Ask a server that runs: exit 0 if it answers 2xx or 3xx, 1 if not. "
+                     "http://HOST:PORT/TARGET or unix:PATH:/TARGET")
+        ->type_name("URL");
     app_->footer(
         "Each flag is also an environment variable: --keepalive-timeout is "
         "ENDURING_KEEPALIVE_TIMEOUT.\nThe command line wins over the environment, the environment "
@@ -295,6 +303,21 @@ void CommandLine::add_limit_flags() {
                "Answers of a connection that may wait before its further input waits", limits);
 }
 
+namespace {
+
+// The exit status.
+int run_probe(const std::string& program, const ProbeUrl& url) {
+    const auto status = probe(url, probe_patience);
+    if (!status) {
+        fmt::print(stderr, "{}: {}\n", program, status.error().what);
+        return 1;
+    }
+    fmt::print("{}: the answer is {}\n", program, *status);
+    return is_well(*status) ? 0 : 1;
+}
+
+}  // namespace
+
 std::optional<int> CommandLine::parse(int argument_count, const char* const* arguments) {
     const auto refuse = [this](const std::string& what) {
         fmt::print(stderr, "{}: {}\n{}: --help shows all flags\n", app_->get_name(), what,
@@ -313,6 +336,10 @@ std::optional<int> CommandLine::parse(int argument_count, const char* const* arg
         return app_->exit(success);
     } catch (const CLI::ParseError& error) {
         return refuse(gathered->place_of(error.what()) + error.what());
+    }
+    if (!probe_url_.empty()) {
+        const auto url = parse_probe_url(probe_url_);
+        return url ? run_probe(app_->get_name(), *url) : refuse(url.error().text());
     }
     return std::nullopt;
 }

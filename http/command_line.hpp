@@ -29,7 +29,8 @@ class CommandLine {
     [[nodiscard]] CLI::App& app() noexcept { return *app_; }
 
     /// Nothing when the program should go on; else the exit status: 0 after --help and --version,
-    /// 2 after a mistake, which is said on standard error with what is allowed.
+    /// 0 or 1 after --probe, which it does; 2 after a mistake, which is said on standard error with
+    /// what is allowed.
     [[nodiscard]] std::optional<int> parse(int argument_count, const char* const* arguments);
 
     /// What was set.
@@ -46,6 +47,7 @@ class CommandLine {
     Options options_;
     bool check_only_ = false;
     std::string config_path_;
+    std::string probe_url_;
 };
 
 }  // namespace enduring::http

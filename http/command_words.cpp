@@ -18,8 +18,8 @@ namespace {
 constexpr std::string_view config_flag = "--config";
 
 // These ask for something else than a server that is set up in some way.
-constexpr std::array<std::string_view, 4> flags_that_are_no_keys{"help", "version", "check",
-                                                                 "config"};
+constexpr std::array<std::string_view, 5> flags_that_are_no_keys{"help", "version", "check",
+                                                                 "config", "probe"};
 
 bool names(std::string_view word, std::string_view flag) noexcept {
     return word.starts_with(flag) && (word.size() == flag.size() || word[flag.size()] == '=');

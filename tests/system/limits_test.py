@@ -298,6 +298,21 @@ class PerAddress(SystemTest):
             client.close()
 
 
+def probe(url: str) -> int:
+    status, output, errors = harness.run_program("hello", "--probe", url)
+    assert not errors, errors
+    assert output.startswith("hello: the answer is "), output
+    return status
+
+
+class Probes(SystemTest):
+    def test_of_a_server(self) -> None:
+        server = self.serve("hello")
+        self.assertEqual(probe(f"http://127.0.0.1:{server.port}/"), 0)
+        self.assertEqual(probe(f"http://localhost:{server.port}"), 0)
+        self.assertEqual(probe(f"http://127.0.0.1:{server.port}/not/there"), 1)
+
+
 class DrainDelay(SystemTest):
     def test_all_goes_on_but_readiness(self) -> None:
         delay = scaled(1.0)
@@ -309,6 +324,8 @@ class DrainDelay(SystemTest):
         server.terminate()
         harness.wait_until(lambda: server.ask_admin("/readyz").status == 503, "not ready")
         self.assertEqual(server.ask_admin("/healthz").status, 200)
+        self.assertEqual(probe(f"unix:{server.admin_address}:/healthz"), 0)
+        self.assertEqual(probe(f"unix:{server.admin_address}:/readyz"), 1)
         newcomer = self.connect(server)
         self.assertFalse(newcomer.exchange(get()).closes)
         self.assertFalse(idle.exchange(get()).closes)

@@ -358,9 +358,20 @@ TEST_F(CommandLineTest, TheFileMayBeNamedInTheEnvironment) {
     EXPECT_TRUE(parsed.options.pin);
 }
 
+TEST_F(CommandLineTest, AProbeOfNobodyFails) {
+    const std::string nobody = "unix:" + (directory_ / "nobody").string();
+    const Parsed parsed = parse({"--probe", nobody});
+    EXPECT_EQ(parsed.exit, 1);
+    EXPECT_EQ(parsed.err, "enduring: " + nobody + " gives no answer: No such file or directory\n");
+    const Parsed mistaken = parse({"--probe", "127.0.0.1:80"});
+    EXPECT_EQ(mistaken.exit, 2);
+    EXPECT_TRUE(mistaken.err.contains("'127.0.0.1:80' is no URL to probe")) << mistaken.err;
+}
+
 TEST_F(CommandLineTest, AFileWithAnUnknownKeyIsAMistake) {
     // All but the first are flags, but none that sets anything.
-    for (const std::string key : {"keepalive-timeot", "help", "version", "check", "config"}) {
+    for (const std::string key :
+         {"keepalive-timeot", "help", "version", "check", "config", "probe"}) {
         const std::string file = file_with("# first\n" + key + "=true\n");
         const Parsed parsed = parse({"--config", file});
         EXPECT_EQ(parsed.exit, 2) << key;
