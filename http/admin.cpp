@@ -1,5 +1,7 @@
 #include "http/admin.hpp"
 
+#include <string>
+
 #include "http/metrics.hpp"
 #include "http/server.hpp"
 
@@ -27,7 +29,11 @@ Options admin_options(const core::Address& address) {
 Router admin_routes(const Server& server) {
     Router router;
     router.get("/metrics", [&server](const Request&, Responder responder) {
-        responder.send(Status::ok, metrics_content_type, metrics_text(server.counters()));
+        std::string text = metrics_text(server.counters());
+        if (const auto log = server.log_counts()) {
+            text += log_metrics_text(log->written, log->dropped);
+        }
+        responder.send(Status::ok, metrics_content_type, text);
     });
     router.get("/healthz", [](const Request&, Responder responder) {
         responder.send(Status::ok, "text/plain", "ok\n");

@@ -38,6 +38,13 @@ std::string variable_of(std::string_view flag) {
     return name;
 }
 
+std::optional<LogFormat> log_format_of(std::string_view text) {
+    return text == "common"     ? std::optional(LogFormat::common)
+           : text == "combined" ? std::optional(LogFormat::combined)
+           : text == "json"     ? std::optional(LogFormat::json)
+                                : std::nullopt;
+}
+
 [[noreturn]] void reject(const std::string& flag, const std::string& value,
                          const std::string& allowed) {
     throw CLI::ValidationError("--" + flag, fmt::format("'{}' is not allowed: {}", value, allowed));
@@ -197,6 +204,19 @@ void CommandLine::add_server_flags() {
         ->type_name("ADDRESS")
         ->envname("ENDURING_ADMIN")
         ->trigger_on_parse();
+    app.add_option(
+           "--access-log", options_.access_log,
+           "Tell of each request: 'stdout', or the path of a file, which SIGUSR1 opens anew")
+        ->group(listening)
+        ->type_name("stdout|PATH")
+        ->envname("ENDURING_ACCESS_LOG");
+    add_text(app, "access-log-format", "How a line of it is written", listening,
+             "common|combined|json", "combined", "common, combined or json",
+             [this](const std::string& text) {
+                 const auto format = log_format_of(text);
+                 options_.access_log_format = format.value_or(options_.access_log_format);
+                 return format.has_value();
+             });
     add_number(app, "backlog", options_.backlog, 1, 65535,
                "Connections that may wait to be accepted", listening);
     add_number(app, "workers", options_.workers, 1, 256,

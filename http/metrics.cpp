@@ -46,4 +46,16 @@ std::string metrics_text(const core::Counters& counters) {
     return text;
 }
 
+std::string log_metrics_text(std::uint64_t written, std::uint64_t dropped) {
+    std::string text;
+    add_description(text, "access_log_lines_total", "counter",
+                    "Lines that the access log's target has taken");
+    fmt::format_to(std::back_inserter(text), "enduring_access_log_lines_total {}\n", written);
+    add_description(text, "access_log_lines_dropped_total", "counter",
+                    "Lines that were dropped, because the target was slow or refused them");
+    fmt::format_to(std::back_inserter(text), "enduring_access_log_lines_dropped_total {}\n",
+                   dropped);
+    return text;
+}
+
 }  // namespace enduring::http

@@ -2,6 +2,7 @@
 // numbers and gives text.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,5 +15,8 @@ inline constexpr std::string_view metrics_content_type = "text/plain; version=0.
 /// All metrics have names that begin with "enduring_". Every closed connection is counted in
 /// enduring_connections_closed_total under exactly one reason.
 [[nodiscard]] std::string metrics_text(const core::Counters& counters);
+
+/// Those of the access log.
+[[nodiscard]] std::string log_metrics_text(std::uint64_t written, std::uint64_t dropped);
 
 }  // namespace enduring::http

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/address.hpp"
 #include "core/lifecycle.hpp"
 #include "http/limits.hpp"
+#include "http/log_line.hpp"
 
 namespace enduring::http {
 
@@ -16,6 +18,10 @@ struct Options {
     std::vector<core::Address> listen{};
     /// Where to tell about itself (see admin.hpp); nothing: nowhere.
     std::optional<core::Address> admin{};
+    /// Where each exchange is told of: a file's path, or AccessLog::standard_output; empty:
+    /// nowhere.
+    std::string access_log{};
+    LogFormat access_log_format = LogFormat::combined;
     /// Worker threads; 0: as many as the processors and the control group's quota keep busy.
     std::uint32_t workers = 0;
     /// Bind each worker to a processor.

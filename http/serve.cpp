@@ -1,6 +1,8 @@
 #include "http/serve.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -8,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "http/access_log.hpp"
 #include "http/server.hpp"
 #include "http/units.hpp"
 
@@ -38,9 +41,34 @@ std::string url_of(const core::Address& address) {
     return fmt::format("http://{}/", address.text());
 }
 
-void print_report(const Server& server) {
+// What the server says: to standard output, unless that is the access log. If nobody reads there,
+// it stays unsaid, since a server that waits for that would not stop either.
+class Voice {
+  public:
+    explicit Voice(const Options& options)
+        : descriptor_(options.access_log == AccessLog::standard_output ? STDERR_FILENO
+                                                                       : STDOUT_FILENO) {}
+
+    template <class... Values>
+    void say(fmt::format_string<Values...> what, Values&&... values) const {
+        pollfd ready{descriptor_, POLLOUT, 0};
+        if (::poll(&ready, 1, patience_ms) <= 0) {
+            return;
+        }
+        const std::string text =
+            "enduring: " + fmt::format(what, std::forward<Values>(values)...) + "\n";
+        [[maybe_unused]] const ssize_t written = ::write(descriptor_, text.data(), text.size());
+    }
+
+  private:
+    static constexpr int patience_ms = 1'000;
+
+    int descriptor_;
+};
+
+void say_report(const Voice& voice, const Server& server) {
     for (const std::string& line : server.report()) {
-        fmt::print("enduring: {}\n", line);
+        voice.say("{}", line);
     }
 }
 
@@ -50,6 +78,20 @@ sigset_t ending_signals() {
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     return signals;
+}
+
+// Until the server is to end. SIGUSR1: the access log's file was renamed.
+void wait_for_signal(Server& server, sigset_t signals) {
+    sigaddset(&signals, SIGUSR1);
+    for (;;) {
+        // Less than 0: interrupted by a stop and continue; nothing to do.
+        const int signal = sigwaitinfo(&signals, nullptr);
+        if (signal == SIGUSR1) {
+            server.reopen_log();
+        } else if (signal > 0) {
+            return;
+        }
+    }
 }
 
 // Waits for the drain to end; a further signal cuts it short.
@@ -67,33 +109,35 @@ Server::Outcome wait_for_end(Server& server, const sigset_t& signals) {
 
 int serve(const Options& options, Router router) {
     const sigset_t signals = ending_signals();
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    sigset_t blocked = signals;
+    sigaddset(&blocked, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+    const Voice voice(options);
     auto created = Server::create(options, std::move(router));
     if (!created) {
         return report_failure(created.error());
     }
     Server& server = **created;
-    print_report(server);
+    say_report(voice, server);
     if (auto started = server.start(); !started) {
         return report_failure(started.error());
     }
     for (const core::Address& address : server.addresses()) {
-        fmt::print("enduring: serving {}\n", url_of(address));
+        voice.say("serving {}", url_of(address));
     }
     if (const auto admin = server.admin_address()) {
-        fmt::print("enduring: admin {}\n", url_of(*admin));
+        voice.say("admin {}", url_of(*admin));
     }
-    std::fflush(stdout);
-    while (sigwaitinfo(&signals, nullptr) < 0) {
-        // Interrupted by a stop and continue; nothing to do.
-    }
-    fmt::print("enduring: draining, for at most {}, after a delay of {}\n",
-               format_duration(options.drain_timeout_ms), format_duration(options.drain_delay_ms));
-    std::fflush(stdout);
+    wait_for_signal(server, signals);
+    voice.say("draining, for at most {}, after a delay of {}",
+              format_duration(options.drain_timeout_ms), format_duration(options.drain_delay_ms));
     server.drain();
     const Server::Outcome outcome = wait_for_end(server, signals);
-    fmt::print("enduring: stopped after {} connections; {} were cut at the end of the drain\n",
-               static_cast<std::uint64_t>(outcome.counters.accepted), outcome.aborted);
+    voice.say("stopped after {} connections; {} were cut at the end of the drain",
+              static_cast<std::uint64_t>(outcome.counters.accepted), outcome.aborted);
+    if (outcome.log_lines_dropped > 0) {
+        voice.say("{} lines of the access log were dropped", outcome.log_lines_dropped);
+    }
     if (outcome.buffers_lent + outcome.inputs_lent + outcome.output_bytes + outcome.chunks_lent !=
         0) {
         fmt::print(
@@ -117,11 +161,12 @@ int check(const Options& options, Router router) {
     if (!created) {
         return report_failure(created.error());
     }
-    print_report(**created);
+    const Voice voice(options);
+    say_report(voice, **created);
     for (const core::Address& address : (*created)->addresses()) {
-        fmt::print("enduring: would serve {}\n", url_of(address));
+        voice.say("would serve {}", url_of(address));
     }
-    fmt::print("enduring: the configuration is good\n");
+    voice.say("the configuration is good");
     return 0;
 }
 

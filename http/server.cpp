@@ -15,6 +15,8 @@
 #include "core/messenger.hpp"
 #include "core/peer_counts.hpp"
 #include "core/worker.hpp"
+#include "http/access_log.hpp"
+#include "http/access_recorder.hpp"
 #include "http/admin.hpp"
 #include "http/service.hpp"
 #include "http/thread_mailbox.hpp"
@@ -33,6 +35,12 @@ constexpr std::uint64_t usual_connections_max = 1'000'000;
 std::int64_t wall_clock_ms() {
     using namespace std::chrono;
     return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+std::uint64_t monotonic_us() {
+    using namespace std::chrono;
+    return static_cast<std::uint64_t>(
+        duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count());
 }
 
 std::uint64_t random_seed() {
@@ -91,6 +99,7 @@ struct Server::Parts {
     std::unique_ptr<core::Balance> balance;
     std::unique_ptr<core::Messenger> messenger;
     std::unique_ptr<core::PeerCounts> peers;
+    std::unique_ptr<AccessLog> access_log;  // the workers' services refer to it
     std::vector<std::unique_ptr<Worker>> workers;
     Router router;  // its handlers may hold responders, which refer to the workers
     std::atomic<bool> ready = false;
@@ -185,6 +194,13 @@ core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Rout
         parts.peers = std::make_unique<core::PeerCounts>(
             *connections, options.connections_per_ip_max, random_seed());
     }
+    if (!options.access_log.empty()) {
+        auto log = AccessLog::open(options.access_log, *workers);
+        if (!log) {
+            return std::unexpected(log.error());
+        }
+        parts.access_log = std::move(*log);
+    }
     parts.balance = std::make_unique<core::Balance>(*workers);
     for (unsigned i = 0; i < *workers; ++i) {
         core::LoopOptions loop_options;
@@ -195,15 +211,18 @@ core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Rout
         loop_options.drain_delay_ms = options.drain_delay_ms;
         loop_options.drain_timeout_ms = options.drain_timeout_ms;
         loop_options.neighbours = {i, parts.balance.get(), *connections, rings};
-        parts.workers[i]->prepare(
-            std::make_unique<Service>(parts.router, parts.options.http, wall_clock_ms,
-                                      std::make_shared<ThreadMailbox>(
-                                          [messenger = parts.messenger.get(), ring = rings[i]] {
-                                              return messenger->post(
-                                                  ring, core::Token{core::Operation::command, 0, 0},
-                                                  static_cast<std::int32_t>(core::Command::run));
-                                          })),
-            std::move(loop_options));
+        auto service = std::make_unique<Service>(
+            parts.router, parts.options.http, wall_clock_ms,
+            std::make_shared<ThreadMailbox>([messenger = parts.messenger.get(), ring = rings[i]] {
+                return messenger->post(ring, core::Token{core::Operation::command, 0, 0},
+                                       static_cast<std::int32_t>(core::Command::run));
+            }));
+        if (parts.access_log != nullptr) {
+            service->record_with(std::make_unique<AccessRecorder>(
+                options.access_log_format, parts.access_log->channel(i),
+                AccessRecorder::Clocks{wall_clock_ms, monotonic_us}));
+        }
+        parts.workers[i]->prepare(std::move(service), std::move(loop_options));
     }
     return server;
 }
@@ -240,7 +259,10 @@ core::Result<void> Server::start_worker(unsigned number) {
 core::Result<void> Server::start() {
     parts_->started = true;
     core::Result<void> result;
-    if (parts_->admin != nullptr) {
+    if (parts_->access_log != nullptr) {
+        result = parts_->access_log->start();
+    }
+    if (result && parts_->admin != nullptr) {
         result = parts_->admin->start();
     }
     for (unsigned i = 0; i < parts_->workers.size(); ++i) {
@@ -284,6 +306,10 @@ Server::Outcome Server::wait() {
         parts_->admin->drain();
         parts_->admin->wait();
     }
+    if (parts_->access_log != nullptr) {
+        parts_->access_log->stop();
+        outcome.log_lines_dropped = parts_->access_log->dropped();
+    }
     parts_->waited = true;
     return outcome;
 }
@@ -301,6 +327,18 @@ core::Counters Server::counters() const {
 }
 
 bool Server::ready() const noexcept { return parts_->ready; }
+
+void Server::reopen_log() noexcept {
+    if (parts_->access_log != nullptr) {
+        parts_->access_log->reopen();
+    }
+}
+
+std::optional<Server::LogCounts> Server::log_counts() const {
+    return parts_->access_log == nullptr ? std::nullopt
+                                         : std::optional(LogCounts{parts_->access_log->written(),
+                                                                   parts_->access_log->dropped()});
+}
 
 std::optional<core::Address> Server::admin_address() const {
     return parts_->admin == nullptr

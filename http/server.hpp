@@ -46,6 +46,7 @@ class Server {
         std::uint64_t inputs_lent = 0;
         std::uint64_t output_bytes = 0;
         std::uint64_t chunks_lent = 0;
+        std::uint64_t log_lines_dropped = 0;  ///< of the access log, whose target was too slow
     };
     /// Waits until a drain has ended.
     Outcome wait();
@@ -61,6 +62,14 @@ class Server {
     [[nodiscard]] core::Counters counters() const;
     /// It serves, and has not been told to stop. From any thread.
     [[nodiscard]] bool ready() const noexcept;
+    /// The file of the access log was renamed: a new one is begun soon. From any thread.
+    void reopen_log() noexcept;
+    /// Lines of the access log, from any thread; nothing: there is none.
+    struct LogCounts {
+        std::uint64_t written = 0;
+        std::uint64_t dropped = 0;
+    };
+    [[nodiscard]] std::optional<LogCounts> log_counts() const;
     /// Where it tells about itself, if it does.
     [[nodiscard]] std::optional<core::Address> admin_address() const;
     /// What was decided at the start, a line each.

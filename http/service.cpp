@@ -121,6 +121,18 @@ bool Service::should_end(core::ConnectionId connection, std::uint32_t number) co
            access.session->is_retired();
 }
 
+void Service::name_peer(core::ConnectionId connection) noexcept {
+    if (recorder_->knows_peer(connection.slot)) {
+        return;
+    }
+    try {
+        const std::optional<core::Address> address = host_->peer(connection);
+        recorder_->set_peer(connection.slot, address ? address->host : std::string());
+    } catch (const std::bad_alloc&) {
+        // The line is without it.
+    }
+}
+
 // The field is made once a second, at the first turn after the second has changed. The wall clock
 // may be set: then the next second shows it.
 void Service::renew_date(std::uint64_t now_ms) noexcept {

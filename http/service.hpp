@@ -9,9 +9,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/check.hpp"
 #include "core/host.hpp"
+#include "http/access_recorder.hpp"
 #include "http/coroutines.hpp"
 #include "http/head_memory.hpp"
 #include "http/input_buffer.hpp"
@@ -43,6 +45,11 @@ class Service final : public Exchanges {
     Service(const Service&) = delete;
     Service& operator=(const Service&) = delete;
 
+    /// Each exchange is to be noted; before the first connection.
+    void record_with(std::unique_ptr<AccessRecorder> recorder) noexcept {
+        recorder_ = std::move(recorder);
+    }
+
     // core::Protocol
     void attach(core::Host<Session>* host) noexcept { host_ = host; }
     void begin_turn(std::uint64_t now_ms) {
@@ -63,7 +70,10 @@ class Service final : public Exchanges {
         coroutines_.clear();
         timers_.clear();
     }
-    void open(Session& session, core::ConnectionId id) { session.open(id); }
+    void open(Session& session, core::ConnectionId id) {
+        record([id](AccessRecorder& recorder) { recorder.opened(id.slot); });
+        session.open(id);
+    }
     core::Progress receive(Session& session, core::SendQueue& output, std::span<const char> bytes) {
         return guard(session,
                      [&] { return session.receive(*this, output, {bytes.data(), bytes.size()}); });
@@ -128,6 +138,15 @@ class Service final : public Exchanges {
     [[nodiscard]] HeadMemory& heads() noexcept { return heads_; }
     [[nodiscard]] HeadParser& parser() noexcept { return parser_; }
     [[nodiscard]] Router::Match& match() noexcept { return match_; }
+    /// Calls function(AccessRecorder&) if there is an access log.
+    template <class Function>
+    void record(Function&& function) noexcept {
+        if (recorder_ != nullptr) [[unlikely]] {
+            function(*recorder_);
+        }
+    }
+    /// Tells the access log where a connection comes from, if it does not know.
+    void name_peer(core::ConnectionId connection) noexcept;
     void on_handler_threw() noexcept { ++handlers_threw_; }
 
     /// Handlers, and functions called later for them, that ended with an exception.
@@ -171,6 +190,7 @@ class Service final : public Exchanges {
     std::array<Preamble, 500> preambles_;  // by status code, from 100
     std::uint64_t date_until_ms_ = 0;
     std::uint64_t handlers_threw_ = 0;
+    std::unique_ptr<AccessRecorder> recorder_;  // null: there is no access log
 };
 
 template <class Function>

@@ -79,6 +79,7 @@ Progress Session::break_off(Service& service) noexcept {
 
 void Session::close(Service& service) {
     state_ = State::ended;
+    service.record([this](AccessRecorder& recorder) { recorder.closed(id_.slot); });
     give_input_back(service);
 }
 
@@ -315,7 +316,12 @@ bool Session::parse_in_place(Service& service, core::SendQueue& output, std::str
     return true;
 }
 
-void Session::begin_request(const RequestHead& head, const Framing& framing) noexcept {
+void Session::begin_request(Service& service, const RequestHead& head, const char* base,
+                            const Framing& framing) noexcept {
+    service.record([&](AccessRecorder& recorder) {
+        service.name_peer(id_);
+        recorder.begin(id_.slot, head, base);
+    });
     ++requests_;
     new_message_ = true;
     head_only_ = head.method == Method::head;
@@ -338,7 +344,7 @@ bool Session::refuse_if_bad(Service& service, core::SendQueue& output, const Fra
 
 // A request without content whose head lies in the memory.
 void Session::begin_known(Service& service, core::SendQueue& output, const KnownHead& known) {
-    begin_request(known.head, known.framing);
+    begin_request(service, known.head, known.bytes.data(), known.framing);
     if (refuse_if_bad(service, output, known.framing)) {
         return;
     }
@@ -351,7 +357,7 @@ void Session::begin_known(Service& service, core::SendQueue& output, const Known
 void Session::begin_exchange(Service& service, core::SendQueue& output, const Received& received,
                              const Framing& framing, const Router::Match& match,
                              std::string_view& fresh) {
-    begin_request(received.head, framing);
+    begin_request(service, received.head, received.base, framing);
     if (refuse_if_bad(service, output, framing)) {
         return;
     }

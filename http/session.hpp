@@ -89,7 +89,7 @@ class Session {
     void begin_pieces(Service& service, const Framing& framing, bool awaits_continue);
     void put_head(Service& service, core::SendQueue& output, Response&& head,
                   std::optional<std::uint64_t> size);
-    void complete_response() noexcept;
+    void complete_response(Service& service) noexcept;
     void tell_room(Service& service, const core::SendQueue& output);
     void drop_pieces(Service& service) noexcept;
     // Calls what is the user's; false: it threw. Defined where Service is.
@@ -98,7 +98,8 @@ class Session {
     void skip_empty_lines(std::string_view& fresh);
     bool parse_kept(Service& service, core::SendQueue& output, std::string_view& fresh);
     bool parse_in_place(Service& service, core::SendQueue& output, std::string_view& fresh);
-    void begin_request(const RequestHead& head, const Framing& framing) noexcept;
+    void begin_request(Service& service, const RequestHead& head, const char* base,
+                       const Framing& framing) noexcept;
     void begin_known(Service& service, core::SendQueue& output, const KnownHead& known);
     void begin_exchange(Service& service, core::SendQueue& output, const Received& received,
                         const Framing& framing, const Router::Match& match,

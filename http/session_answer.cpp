@@ -88,7 +88,14 @@ void Session::put(Service& service, core::SendQueue& output, Response&& response
     context.head_only = head_only_;
     context.preamble = service.preamble(response.status());
     describe_connection(limits, ending != Reason::none, context);
+    const Status status = response.status();
+    const bool empty = head_only_ || forbids_content(status);
+    const std::uint64_t content_bytes = empty ? 0 : response.content_size();
     write_response(output, service.blocks(), std::move(response), context);
+    service.record([&](AccessRecorder& recorder) {
+        service.name_peer(id_);
+        recorder.answered(id_.slot, status, content_bytes);
+    });
     ++answers_unsent_;
     state_ = State::head;
     if (ending != Reason::none) {

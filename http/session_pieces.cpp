@@ -170,11 +170,14 @@ void Session::put_head(Service& service, core::SendQueue& output, Response&& hea
     context.without_length = until_close;
     describe_connection(service.limits(), made.reason != Reason::none, context);
     head.content_size(size.value_or(0));
+    service.record([&, status = head.status()](AccessRecorder& recorder) {
+        recorder.head_written(id_.slot, status);
+    });
     write_response(output, service.blocks(), std::move(head), context);
     begun_ = true;
     moved_ = true;
     if (made.mode == Mode::none) {
-        complete_response();  // nobody waits for a content
+        complete_response(service);  // nobody waits for a content
     }
 }
 
@@ -206,6 +209,8 @@ bool Session::write_piece(Service& service, core::SendQueue& output, std::string
         spoil_output(Reason::overload);
         return !in_handler_;
     }
+    service.record(
+        [&](AccessRecorder& recorder) { recorder.piece_written(id_.slot, bytes.size()); });
     moved_ = true;
     full_ = full_ || output.size_bytes() >= service.limits().output_bytes_max;
     return !in_handler_;
@@ -230,11 +235,12 @@ bool Session::finish(Service& service, core::SendQueue& output, bool whole) {
             return !in_handler_;
         }
     }
-    complete_response();
+    complete_response(service);
     return !in_handler_;
 }
 
-void Session::complete_response() noexcept {
+void Session::complete_response(Service& service) noexcept {
+    service.record([this](AccessRecorder& recorder) { recorder.finished(id_.slot); });
     const Reason reason = input_->pieces->reason;
     input_->pieces->done = true;
     begun_ = false;

@@ -24,7 +24,7 @@ LIBRARIES = {
         *("core/ring", "core/sqe", "core/buffer_ring"),
         *("simulation/ring", "simulation/buffers"),
     ],
-    r"llhttp\.h": ["http/parser.cpp"],
+    r"llhttp\.h": ["http/parser.cpp", "http/probe.cpp"],
 }
 
 # These take bytes, time and events, and give actions and bytes: no I/O, no clock, no thread. They
@@ -36,7 +36,8 @@ PURE = {
     "http": """method status date text percent authority units limits media_type file_path conditional
                request_head head_memory request framing input_buffer parser chunked response writer session
                service router responder handler timers mailbox pieces request_content response_stream
-               owned_response remote_responder frame_pool task coroutines coroutine test_loop""",
+               owned_response remote_responder frame_pool task coroutines coroutine test_loop
+               log_line log_sink access_recorder""",
 }
 PURE_FILES = {f"{layer}/{name}" for layer, names in PURE.items() for name in names.split()}
 
