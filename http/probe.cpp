@@ -94,10 +94,8 @@ class Socket {
         if (const int error = wait(POLLOUT, until); error != 0) {
             return error;
         }
-        int error = 0;
-        socklen_t error_size = sizeof error;
-        ::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &error_size);
-        return error;
+        // A second call tells how the first one went.
+        return ::connect(descriptor_, name, size) == 0 || errno == EISCONN ? 0 : errno;
     }
 
   private:
