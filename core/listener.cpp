@@ -14,6 +14,8 @@
 #include <memory>
 #include <utility>
 
+#include "core/unsent.hpp"
+
 namespace enduring::core {
 
 struct SocketAddress {
@@ -128,11 +130,6 @@ Result<std::vector<SocketAddress>> resolve(const Address& address) {
     return results;
 }
 
-// What the kernel takes of a connection's output before it can send it. What is on its way does not
-// count, so this does not slow down a peer that reads: it only must not be less than we send at
-// once.
-constexpr int unsent_bytes_max = 128 * 1024;
-
 int set_option(int socket, int level, int option, int value) {
     return ::setsockopt(socket, level, option, &value, sizeof value);
 }
@@ -150,9 +147,7 @@ int bind_socket(const SocketAddress& name, const Address& address, bool share_po
         }
         // Accepted sockets inherit it: a response must not wait for the one before to be confirmed.
         set_option(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-        // So it is with this: a peer that does not read would else have the kernel keep megabytes
-        // for it (net.ipv4.tcp_wmem), even after the connection was closed.
-        set_option(socket.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent_bytes_max);
+        set_option(socket.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, static_cast<int>(Unsent::usual));
         if (name.family() == AF_INET6) {
             set_option(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY,
                        address.kind == Address::Kind::any ? 0 : 1);

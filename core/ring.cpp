@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -250,6 +251,11 @@ std::uint64_t Ring::now_ms() const noexcept {
            static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
+void Ring::limit_unsent(int socket, Unsent most) noexcept {
+    const int bytes = static_cast<int>(most);
+    ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
+
 void Ring::shutdown_write(int socket) noexcept { ::shutdown(socket, SHUT_WR); }
 
 namespace {
@@ -261,13 +267,18 @@ bool is_cached(int file, std::uint64_t offset) noexcept {
     return ::preadv2(file, &part, 1, static_cast<off_t>(offset), RWF_NOWAIT) == 1;
 }
 
-// Looks at the end, where what is read in order comes last, at the beginning, and at two places
-// that are others each time: since looking at a page brings it in, the same places would soon be
-// all that is there. What is there but in part may pass; then sendfile waits for the rest.
+// What the kernel reads at once, as it comes, and lets go of together, about.
+constexpr std::uint32_t read_ahead_bytes = 128 * 1024;
+
+// Looks at the end, where what is read in order comes last, and at the beginning; in what is larger
+// also at two places that are others each time: since looking at a page brings it in, the same
+// places would soon be all that is there. What is there but in part may pass; then sendfile waits
+// for the rest.
 bool seems_cached(int file, std::uint64_t offset, std::uint32_t size) noexcept {
     thread_local std::minstd_rand random;
     return is_cached(file, offset + size - 1) && is_cached(file, offset) &&
-           is_cached(file, offset + random() % size) && is_cached(file, offset + random() % size);
+           (size <= read_ahead_bytes || (is_cached(file, offset + random() % size) &&
+                                         is_cached(file, offset + random() % size)));
 }
 
 bool set_blocking(int socket, bool blocking) noexcept {

@@ -13,6 +13,7 @@
 #include "core/address.hpp"
 #include "core/check.hpp"
 #include "core/result.hpp"
+#include "core/unsent.hpp"
 
 namespace enduring::core {
 
@@ -97,6 +98,9 @@ class Ring {
     [[nodiscard]] std::uint64_t now_ms() const noexcept;
     /// shutdown(SHUT_WR), as a plain call: the kernel runs the ring's own operation on a thread.
     void shutdown_write(int socket) noexcept;
+    /// Says how much output the kernel may keep of a connection. Where it cannot, as of a socket
+    /// that is not TCP, nothing changes.
+    void limit_unsent(int socket, Unsent most) noexcept;
     /// Moves a part of a file (size > 0) to a socket without copying it, as much as there is room
     /// for: sendfile(2). Gives how much, or -errno. It never waits for room, and for a disk only if
     /// a part that seems to be in the page cache is there in part. Nothing: it is not, or the

@@ -21,6 +21,7 @@
 #include "core/sqe.hpp"
 #include "core/submitter.hpp"
 #include "core/token.hpp"
+#include "core/unsent.hpp"
 
 namespace enduring::core {
 
@@ -41,6 +42,9 @@ struct Outlet {
     /// Chunks of a file that are to be read before it is asked again whether the rest can be moved.
     /// So who is given the chunk that it waited for takes it: else nobody would wake the next.
     std::uint8_t reads_left = 0;
+    /// What the peer has taken of files, in units of Transmitter's, as far as that must be known:
+    /// who has taken enough may take more of the kernel's memory; then that it may.
+    std::uint8_t taken = 0;
     std::int32_t moved = 0;  ///< what moving a file has given: a count or -errno
 };
 
@@ -67,6 +71,11 @@ class Transmitter {
         }
         const FilePiece* file = outlet.queue.front_file();
         if (file == nullptr) {
+            if (outlet.taken == may_take_much) [[unlikely]] {
+                // For the next large file it is believed at once.
+                submitter_.ring().limit_unsent(socket, Unsent::usual);
+                outlet.taken = taken_units_enough;
+            }
             send_queued(outlet.queue, socket, token(Operation::send));
             return true;
         }
@@ -77,6 +86,10 @@ class Transmitter {
             return true;
         }
         if (outlet.reads_left == 0) {
+            if (outlet.taken == taken_units_enough && file->size > large_file_bytes) [[unlikely]] {
+                submitter_.ring().limit_unsent(socket, Unsent::large_file);
+                outlet.taken = may_take_much;
+            }
             if (const auto moved = submitter_.ring().move_file(socket, file->descriptor,
                                                                file->offset, part(*file))) {
                 outlet.moved = *moved;
@@ -131,6 +144,13 @@ class Transmitter {
 
     // The most of a file that is moved at once: others wait meanwhile.
     static constexpr std::uint32_t moved_bytes_max = 512 * 1024;
+
+    // What is less to send is as fast with little room in the kernel.
+    static constexpr std::uint64_t large_file_bytes = 1024 * 1024;
+    static constexpr std::uint32_t taken_unit_bytes = 64 * 1024;
+    // 2 MiB: more than a peer takes that does not read.
+    static constexpr std::uint8_t taken_units_enough = 32;
+    static constexpr std::uint8_t may_take_much = 255;
 
     static std::uint32_t part(const FilePiece& file) noexcept {
         return static_cast<std::uint32_t>(std::min<std::uint64_t>(file.size, moved_bytes_max));
@@ -214,6 +234,12 @@ class Transmitter {
         const Event event = complete_send(outlet, result);
         if (is_short) {
             outlet.room = Room::none;
+        }
+        if (result > 0 && outlet.taken < taken_units_enough) {
+            const std::uint32_t units =
+                outlet.taken + 1 + static_cast<std::uint32_t>(result) / taken_unit_bytes;
+            outlet.taken =
+                static_cast<std::uint8_t>(std::min<std::uint32_t>(units, taken_units_enough));
         }
         return event;
     }

@@ -79,6 +79,7 @@ class Ring {
                                             std::uint16_t group);
     [[nodiscard]] std::uint64_t now_ms();
     void shutdown_write(int descriptor);
+    void limit_unsent(int /*descriptor*/, core::Unsent /*most*/) {}
     [[nodiscard]] std::optional<std::int32_t> move_file(int descriptor, int file,
                                                         std::uint64_t offset, std::uint32_t size);
     [[nodiscard]] std::optional<std::uint64_t> peer(int descriptor);

@@ -31,7 +31,7 @@ LIBRARIES = {
 # include no other file of the project, so what they include is just as pure. A file whose opening
 # comment calls it "Pure" must be here.
 PURE = {
-    "core": """token slab block_pool chunk_pool send_queue timer_wheel lifecycle phase reason
+    "core": """token slab block_pool chunk_pool send_queue timer_wheel lifecycle phase reason unsent
                rate_meter quiet_order catch_up drain host check result address""",
     "http": """method status date text percent authority units limits media_type file_path conditional
                request_head head_memory request framing input_buffer parser chunked response writer session

@@ -2,6 +2,8 @@
 // the simulated one by the same assertions, so that the simulation cannot drift.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -23,6 +25,7 @@
 #include "core/messenger.hpp"
 #include "core/sqe.hpp"
 #include "core/token.hpp"
+#include "core/unsent.hpp"
 #include "tests/contract/kernels.hpp"
 #include "tests/simulation/content.hpp"
 
@@ -718,6 +721,33 @@ TEST(RealRing, AMessageThatCannotBePostedIsTold) {
     ASSERT_EQ(here.size(), 1U);
     EXPECT_LT(here.front().result, 0);
     EXPECT_EQ(here.front().user_data, core::pack(token));
+}
+
+TEST(RealRing, TheKernelKeepsAsMuchUnsentAsItIsTold) {
+    RealKernel kernel;
+    const std::size_t client = kernel.connect();
+    core::prepare_accept_one(kernel.ring().take_sqe(), kernel.listener(),
+                             {Operation::accept, 0, 0});
+    kernel.wait(10'000);
+    int socket = -1;
+    kernel.ring().drain([&](const Completion& completion) {
+        socket = completion.result;
+        return true;
+    });
+    ASSERT_GE(socket, 0);
+    const auto limit = [socket] {
+        int bytes = 0;
+        socklen_t size = sizeof bytes;
+        EXPECT_EQ(::getsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, &size), 0);
+        return static_cast<core::Unsent>(bytes);
+    };
+    EXPECT_EQ(limit(), core::Unsent::usual) << "as it has it from its listener";
+    kernel.ring().limit_unsent(socket, core::Unsent::large_file);
+    EXPECT_EQ(limit(), core::Unsent::large_file);
+    kernel.ring().limit_unsent(socket, core::Unsent::usual);
+    EXPECT_EQ(limit(), core::Unsent::usual);
+    kernel.leave(client);
+    ::close(socket);
 }
 
 TEST(RealRing, WhatWeDoNotUseIsForbidden) {

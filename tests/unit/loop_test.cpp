@@ -72,6 +72,7 @@ class PlayedRing {
     }
     [[nodiscard]] std::uint64_t now_ms() const { return time_ms; }
     void shutdown_write(int) {}
+    void limit_unsent(int, Unsent) {}
     [[nodiscard]] static std::optional<std::int32_t> move_file(int /*socket*/, int /*file*/,
                                                                std::uint64_t /*offset*/,
                                                                std::uint32_t /*size*/) {

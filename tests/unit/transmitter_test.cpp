@@ -37,6 +37,8 @@ struct FakeRing {
     };
     std::vector<Move> moves;
     std::optional<std::int32_t> moving;
+    std::vector<std::pair<int, Unsent>> limits;
+    void limit_unsent(int socket, Unsent most) { limits.emplace_back(socket, most); }
     std::optional<std::int32_t> move_file(int socket, int file, std::uint64_t offset,
                                           std::uint32_t size) {
         moves.push_back({socket, file, offset, size});
@@ -284,6 +286,57 @@ TEST_F(TransmitterTest, WhoFindsNoChunkTriesLater) {
     ring.moving = 1'000;
     EXPECT_EQ(begin().opcode, IORING_OP_READ);
     EXPECT_EQ(transmitter.chunks_lent(), 1U);
+}
+
+// The kernel may keep much for who has taken much of a file, as long as that goes on.
+TEST_F(TransmitterTest, WhoTakesMuchOfAFileGetsMore) {
+    constexpr std::uint32_t part = 512 * 1024;
+    using Limits = std::vector<std::pair<int, Unsent>>;
+    const Limits much{{socket, Unsent::large_file}};
+    queue_file(100 * part);
+    ring.moving = part;
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_EQ(ring.limits, Limits());
+        begin();
+        complete(0);
+    }
+    for (int i = 0; i < 96; ++i) {
+        begin();
+        EXPECT_EQ(ring.limits, much) << "once";
+        complete(0);
+    }
+    EXPECT_TRUE(outlet.queue.empty());
+    queue_text("next head");
+    queue_file(part);
+    begin();
+    EXPECT_EQ(ring.limits, (Limits{{socket, Unsent::large_file}, {socket, Unsent::usual}}));
+    complete(9);
+    begin();
+    complete(0);
+    queue_text("more");
+    begin();
+    complete(4);
+    EXPECT_EQ(ring.limits.size(), 2U) << "this file was small";
+}
+
+TEST_F(TransmitterTest, WhoTakesNothingGetsNoMore) {
+    queue_file(std::uint64_t{1} << 30);
+    for (int i = 0; i < 1'000; ++i) {
+        ring.moving = -EAGAIN;
+        begin();
+        complete(0);
+        begin();
+        complete(POLLOUT);
+    }
+    EXPECT_TRUE(ring.limits.empty());
+    // Little by little it is much at last.
+    for (int i = 0; i < 40; ++i) {
+        ring.moving = 1'000;
+        outlet.room = Room::unknown;
+        begin();
+        complete(0);
+    }
+    EXPECT_EQ(ring.limits.size(), 1U);
 }
 
 // What was just asked for was not in the page cache, and asking brings single pages there.
