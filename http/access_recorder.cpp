@@ -12,6 +12,8 @@ namespace {
 
 // What the texts of a record may keep while it is spare.
 constexpr std::size_t kept_bytes_max = 1024;
+// What is told of bytes that are no request.
+constexpr std::size_t refused_bytes_max = 256;
 
 // The first field of this name; empty if there is none.
 std::string_view find_field(const RequestHead& head, const char* base, std::string_view name) {
@@ -28,6 +30,7 @@ std::string_view find_field(const RequestHead& head, const char* base, std::stri
 void AccessRecorder::opened(std::uint32_t slot) noexcept {
     if (slot < places_.size()) {
         places_[slot].peer.clear();
+        places_[slot].refused.clear();
         places_[slot].knows_peer = false;
         return;
     }
@@ -47,14 +50,26 @@ void AccessRecorder::set_peer(std::uint32_t slot, std::string peer) noexcept {
 
 void AccessRecorder::begin(std::uint32_t slot, const RequestHead& head, const char* base) noexcept {
     if (slot >= places_.size()) {
-        sink_.drop();
-        return;
+        return;  // its line will be dropped
     }
     try {
         note(slot, head, base);
+        places_[slot].unnoted = false;
     } catch (const std::bad_alloc&) {
-        sink_.drop();
         places_[slot].record.reset();
+        places_[slot].unnoted = true;
+    }
+}
+
+void AccessRecorder::refuse(std::uint32_t slot, std::string_view bytes) noexcept {
+    if (slot >= places_.size()) {
+        return;
+    }
+    try {
+        const std::string_view some = bytes.substr(0, refused_bytes_max);
+        places_[slot].refused = some.substr(0, some.find_first_of("\r\n"));
+    } catch (const std::bad_alloc&) {
+        // The line is without it.
     }
 }
 
@@ -88,12 +103,28 @@ void AccessRecorder::answered(std::uint32_t slot, Status status, std::uint64_t b
         write(slot, true);
         return;
     }
-    LogEntry entry;
-    entry.peer = slot < places_.size() ? std::string_view(places_[slot].peer) : std::string_view();
-    entry.begun_ms = clocks_.wall_ms();
-    entry.status = code_of(status);
-    entry.bytes = bytes;
-    write_line(entry);
+    if (slot >= places_.size()) {
+        sink_.drop();
+        return;
+    }
+    if (drop_unnoted(slot)) {
+        return;
+    }
+    const std::string refused = std::exchange(places_[slot].refused, {});
+    write_line({.peer = places_[slot].peer,
+                .begun_ms = clocks_.wall_ms(),
+                .refused = refused,
+                .status = code_of(status),
+                .bytes = bytes});
+}
+
+// Whether there is a request that could not be noted.
+bool AccessRecorder::drop_unnoted(std::uint32_t slot) noexcept {
+    if (!std::exchange(places_[slot].unnoted, false)) {
+        return false;
+    }
+    sink_.drop();
+    return true;
 }
 
 void AccessRecorder::head_written(std::uint32_t slot, Status status) noexcept {
@@ -108,15 +139,14 @@ void AccessRecorder::piece_written(std::uint32_t slot, std::uint64_t bytes) noex
     }
 }
 
-void AccessRecorder::finished(std::uint32_t slot) noexcept {
-    if (record_of(slot) != nullptr) {
-        write(slot, true);
-    }
-}
+void AccessRecorder::finished(std::uint32_t slot) noexcept { end(slot, true); }
+void AccessRecorder::closed(std::uint32_t slot) noexcept { end(slot, false); }
 
-void AccessRecorder::closed(std::uint32_t slot) noexcept {
+void AccessRecorder::end(std::uint32_t slot, bool complete) noexcept {
     if (record_of(slot) != nullptr) {
-        write(slot, false);
+        write(slot, complete);
+    } else if (slot < places_.size()) {
+        drop_unnoted(slot);
     }
 }
 

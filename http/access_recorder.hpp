@@ -37,6 +37,8 @@ class AccessRecorder {
 
     /// A head is complete. base: where it lies.
     void begin(std::uint32_t slot, const RequestHead& head, const char* base) noexcept;
+    /// What came is no request: its first bytes, for the line of the answer that follows.
+    void refuse(std::uint32_t slot, std::string_view bytes) noexcept;
     /// An answer was written as a whole: to the request that was noted, or to what was no request.
     void answered(std::uint32_t slot, Status status, std::uint64_t bytes) noexcept;
     /// An answer that comes in pieces: its head, some of its content, its end.
@@ -61,13 +63,17 @@ class AccessRecorder {
     struct Place {
         std::unique_ptr<Record> record;  // of the running exchange
         std::string peer;
+        std::string refused;  // the first line of what is no request
         bool knows_peer = false;
+        bool unnoted = false;  // there is a request, and there was no memory to note it
     };
 
     [[nodiscard]] Record* record_of(std::uint32_t slot) noexcept {
         return slot < places_.size() ? places_[slot].record.get() : nullptr;
     }
     void note(std::uint32_t slot, const RequestHead& head, const char* base);
+    void end(std::uint32_t slot, bool complete) noexcept;
+    bool drop_unnoted(std::uint32_t slot) noexcept;
     void write(std::uint32_t slot, bool complete) noexcept;
     void write_line(const LogEntry& entry) noexcept;
 

@@ -151,7 +151,7 @@ CommandLine::CommandLine(std::string_view program, std::string_view description,
     app_->add_flag("--check", check_only_,
                    "Validate the configuration and this machine, print the result and exit");
     app_->add_option("--probe", probe_url_,
-                     "Ask a server that runs: exit 0 if it answers 2xx or 3xx, 1 if not. "
+                     "Ask a server that runs: exit 0 if it answers below 500, 1 if not. "
                      "http://HOST:PORT/TARGET or unix:PATH:/TARGET")
         ->type_name("URL");
     app_->footer(

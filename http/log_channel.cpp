@@ -24,7 +24,7 @@ bool LogChannel::put(std::string_view line) noexcept {
     const std::size_t first = std::min(line.size(), size_ - at);
     std::memcpy(bytes_.get() + at, line.data(), first);
     std::memcpy(bytes_.get(), line.data() + first, line.size() - first);
-    tail_.store(tail + line.size(), std::memory_order_release);
+    tail_.store(tail + line.size());  // in the order that the bell needs
     bell_.ring();
     return true;
 }

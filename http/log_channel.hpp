@@ -3,7 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,24 +14,25 @@
 
 namespace enduring::http {
 
-/// Wakes the one thread that waits for it. What is rung just before the thread falls asleep may be
-/// missed: so nobody waits long.
+/// Wakes the one thread that waits for it.
 class Bell {
   public:
-    /// From any thread. It costs a look at a shared flag if nobody sleeps.
+    /// From any thread, after what the other thread is to find was stored with the usual memory
+    /// order (std::memory_order_seq_cst). It costs a look at a shared flag if nobody sleeps.
     void ring() noexcept {
-        if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false)) {
+        if (asleep_.load() && asleep_.exchange(false)) {
             semaphore_.release();
         }
     }
-    /// Until it rings, or is_wanted() gives true, which is asked once more before sleeping.
+    /// Until it rings, unless is_wanted() gives true: that is asked once more before sleeping, by
+    /// loads of the usual memory order, so that nothing is missed.
     template <class IsWanted>
-    void wait(std::chrono::milliseconds longest, IsWanted&& is_wanted) {
+    void wait(IsWanted&& is_wanted) {
         asleep_.store(true);
-        if (is_wanted() || !semaphore_.try_acquire_for(longest)) {
-            if (!asleep_.exchange(false)) {
-                semaphore_.acquire();  // somebody has just rung
-            }
+        if (!is_wanted()) {
+            semaphore_.acquire();
+        } else if (!asleep_.exchange(false)) {
+            semaphore_.acquire();  // somebody has just rung
         }
     }
 
@@ -57,7 +57,7 @@ class LogChannel final : public LogSink {
     /// Whether there were any.
     bool take(std::string& text);
     [[nodiscard]] bool empty() const noexcept {
-        return head_.load(std::memory_order_acquire) == tail_.load(std::memory_order_acquire);
+        return head_.load(std::memory_order_acquire) == tail_.load();
     }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 

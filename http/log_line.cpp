@@ -76,7 +76,7 @@ void LogLine::append_common(std::string& text, const LogEntry& entry) {
     text += time_;
     text += "] \"";
     if (entry.method.empty()) {
-        text += '-';
+        append_escaped(text, entry.refused.empty() ? "-" : entry.refused);
     } else {
         append_escaped(text, entry.method);
         text += ' ';
@@ -101,9 +101,12 @@ void LogLine::append_json(std::string& text, const LogEntry& entry) {
         append_json_field(text, "target", entry.target);
         append_json_field(text, "version", entry.minor_version == 0 ? "1.0" : "1.1");
     }
-    fmt::format_to(std::back_inserter(text),
-                   ",\"status\":{},\"bytes\":{},\"took_us\":{},\"complete\":{}", entry.status,
-                   entry.bytes, entry.took_us, entry.complete);
+    append_json_field(text, "refused", entry.refused);
+    fmt::format_to(std::back_inserter(text), ",\"status\":{},\"bytes\":{},\"took_us\":{}",
+                   entry.status, entry.bytes, entry.took_us);
+    if (!entry.complete) {
+        text += ",\"cut\":true";
+    }
     append_json_field(text, "referer", entry.referer);
     append_json_field(text, "user_agent", entry.user_agent);
     text += '}';

@@ -21,13 +21,14 @@ struct LogEntry {
 
     std::string_view peer{};     ///< its address; empty: not known
     std::int64_t begun_ms = 0;   ///< when the head was complete: milliseconds since 1970
-    std::uint64_t took_us = 0;   ///< from then on until the answer was written or given up
+    std::uint64_t took_us = 0;   ///< from then on until the answer was queued or given up
     std::string_view method{};   ///< empty: no head could be made of what came
+    std::string_view refused{};  ///< ... then the first line of that, or its beginning
     std::string_view target{};   ///< as it came
     unsigned minor_version = 1;  ///< of HTTP/1
     unsigned status = 0;         ///< of the answer
     std::uint64_t bytes = 0;     ///< of the answer's content, without its chunks' frames
-    bool complete = true;        ///< the answer was written to its end
+    bool complete = true;        ///< the answer was queued to its end
     std::string_view referer{};  ///< fields of the request; empty: it has none
     std::string_view user_agent{};
 };

@@ -18,8 +18,7 @@ struct Options {
     std::vector<core::Address> listen{};
     /// Where to tell about itself (see admin.hpp); nothing: nowhere.
     std::optional<core::Address> admin{};
-    /// Where each exchange is told of: a file's path, or AccessLog::standard_output; empty:
-    /// nowhere.
+    /// Where each exchange is told of: a file's path, or "stdout"; empty: nowhere.
     std::string access_log{};
     LogFormat access_log_format = LogFormat::combined;
     /// Worker threads; 0: as many as the processors and the control group's quota keep busy.

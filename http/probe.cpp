@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <optional>
+#include <thread>
 #include <utility>
 
 #include "core/address.hpp"
@@ -26,6 +26,7 @@ using Clock = std::chrono::steady_clock;
 
 // A head that is longer is none of ours.
 constexpr std::size_t head_bytes_max = 64 * 1024;
+constexpr std::chrono::milliseconds full_pause{10};
 
 std::unexpected<core::Error> not_allowed(std::string_view text) {
     return core::fail(fmt::format("'{}' is no URL to probe", text),
@@ -85,20 +86,24 @@ class Socket {
         if (descriptor_ < 0) {
             return errno;
         }
-        if (::connect(descriptor_, name, size) == 0) {
-            return 0;
+        // A local listener whose backlog is full cannot be polled for.
+        int error = 0;
+        while ((error = try_to_connect(name, size)) == EAGAIN && Clock::now() < until) {
+            std::this_thread::sleep_for(full_pause);
         }
-        if (errno != EINPROGRESS) {
-            return errno;
-        }
-        if (const int error = wait(POLLOUT, until); error != 0) {
+        if (error != EINPROGRESS) {
             return error;
         }
+        error = wait(POLLOUT, until);
         // A second call tells how the first one went.
-        return ::connect(descriptor_, name, size) == 0 || errno == EISCONN ? 0 : errno;
+        return error != 0 ? error : try_to_connect(name, size);
     }
 
   private:
+    [[nodiscard]] int try_to_connect(const sockaddr* name, socklen_t size) const noexcept {
+        return ::connect(descriptor_, name, size) == 0 || errno == EISCONN ? 0 : errno;
+    }
+
     int descriptor_;
 };
 

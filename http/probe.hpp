@@ -29,9 +29,7 @@ struct ProbeUrl {
 /// no longer than the patience, but for the look-up of a name.
 [[nodiscard]] core::Result<unsigned> probe(const ProbeUrl& url, std::chrono::milliseconds patience);
 
-/// A server that answers so is well: 2xx, and 3xx, which leads elsewhere.
-[[nodiscard]] constexpr bool is_well(unsigned status) noexcept {
-    return status >= 200 && status < 400;
-}
+/// A server that answers so is well: 404, too, is an answer of one that works.
+[[nodiscard]] constexpr bool is_well(unsigned status) noexcept { return status < 500; }
 
 }  // namespace enduring::http

@@ -46,8 +46,8 @@ std::string url_of(const core::Address& address) {
 class Voice {
   public:
     explicit Voice(const Options& options)
-        : descriptor_(options.access_log == AccessLog::standard_output ? STDERR_FILENO
-                                                                       : STDOUT_FILENO) {}
+        : descriptor_(AccessLog::is_standard_output(options.access_log) ? STDERR_FILENO
+                                                                        : STDOUT_FILENO) {}
 
     template <class... Values>
     void say(fmt::format_string<Values...> what, Values&&... values) const {
@@ -72,17 +72,18 @@ void say_report(const Voice& voice, const Server& server) {
     }
 }
 
-sigset_t ending_signals() {
+// SIGUSR1: the access log's file was renamed. The others end the server.
+sigset_t awaited_signals() {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGUSR1);
     return signals;
 }
 
-// Until the server is to end. SIGUSR1: the access log's file was renamed.
-void wait_for_signal(Server& server, sigset_t signals) {
-    sigaddset(&signals, SIGUSR1);
+// Until the server is to end.
+void wait_for_signal(Server& server, const sigset_t& signals) {
     for (;;) {
         // Less than 0: interrupted by a stop and continue; nothing to do.
         const int signal = sigwaitinfo(&signals, nullptr);
@@ -98,7 +99,10 @@ void wait_for_signal(Server& server, sigset_t signals) {
 Server::Outcome wait_for_end(Server& server, const sigset_t& signals) {
     const timespec pause{0, drain_poll_ns};
     while (!server.ended()) {
-        if (sigtimedwait(&signals, nullptr, &pause) > 0) {
+        const int signal = sigtimedwait(&signals, nullptr, &pause);
+        if (signal == SIGUSR1) {
+            server.reopen_log();
+        } else if (signal > 0) {
             server.drain();
         }
     }
@@ -108,9 +112,9 @@ Server::Outcome wait_for_end(Server& server, const sigset_t& signals) {
 }  // namespace
 
 int serve(const Options& options, Router router) {
-    const sigset_t signals = ending_signals();
+    const sigset_t signals = awaited_signals();
     sigset_t blocked = signals;
-    sigaddset(&blocked, SIGUSR1);
+    sigaddset(&blocked, SIGPIPE);  // nobody reads any more what is said here
     pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
     const Voice voice(options);
     auto created = Server::create(options, std::move(router));

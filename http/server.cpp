@@ -167,6 +167,13 @@ core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Rout
     report.push_back(fmt::format("io_uring: {}", parts.workers.front()->features()));
     report.push_back(fmt::format("receive buffers: {} of {} bytes for each worker",
                                  options.receive_buffers, options.receive_buffer_bytes));
+    if (!options.access_log.empty()) {
+        auto log = AccessLog::open(options.access_log, *workers);
+        if (!log) {
+            return std::unexpected(log.error());
+        }
+        parts.access_log = std::move(*log);
+    }
     std::vector<core::Address> addresses = options.listen;
     if (addresses.empty()) {
         addresses.push_back(core::Address{.kind = core::Address::Kind::any, .port = 8080});
@@ -193,13 +200,6 @@ core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Rout
         }
         parts.peers = std::make_unique<core::PeerCounts>(
             *connections, options.connections_per_ip_max, random_seed());
-    }
-    if (!options.access_log.empty()) {
-        auto log = AccessLog::open(options.access_log, *workers);
-        if (!log) {
-            return std::unexpected(log.error());
-        }
-        parts.access_log = std::move(*log);
     }
     parts.balance = std::make_unique<core::Balance>(*workers);
     for (unsigned i = 0; i < *workers; ++i) {

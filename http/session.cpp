@@ -61,7 +61,7 @@ Progress Session::time_out(Service& service, core::SendQueue& output) {
         return progress(service);
     }
     if (state_ == State::head) {
-        forget_request(source({}));
+        forget_request(service, source({}));
     }
     refuse(
         service, output,
@@ -125,7 +125,7 @@ Progress Session::run(Service& service, core::SendQueue& output, std::string_vie
         // The last request is incomplete, or there is none.
         if (state_ == State::content || has_pending()) {
             if (state_ == State::head) {
-                forget_request(source({}));
+                forget_request(service, source({}));
             }
             refuse(service, output, Status::bad_request, Reason::peer_truncated);
         } else {
@@ -193,7 +193,7 @@ void Session::bound_input(Service& service, core::SendQueue& output) {
         end(Reason::overload);
     } else {
         if (state_ == State::head) {
-            forget_request(source({}));
+            forget_request(service, source({}));
         }
         refuse(service, output, Status::service_unavailable, Reason::overload);
     }
@@ -267,7 +267,7 @@ bool Session::parse_kept(Service& service, core::SendQueue& output, std::string_
         return false;
     }
     if (outcome.kind == HeadParser::Outcome::Kind::refused) {
-        forget_request(bytes);
+        forget_request(service, bytes);
         refuse(service, output, outcome.status, Reason::protocol_error);
         return false;
     }
@@ -292,7 +292,7 @@ bool Session::parse_in_place(Service& service, core::SendQueue& output, std::str
         return false;
     }
     if (outcome.kind == HeadParser::Outcome::Kind::refused) {
-        forget_request(fresh);
+        forget_request(service, fresh);
         refuse(service, output, outcome.status, Reason::protocol_error);
         return false;
     }
@@ -378,7 +378,8 @@ void Session::begin_exchange(Service& service, core::SendQueue& output, const Re
 
 // The next answer is to a request of which no head could be made from these bytes. The refusal of a
 // HEAD, too, must not have content (RFC 9110 §9.3.2). Empty lines have been taken off before.
-void Session::forget_request(std::string_view bytes) noexcept {
+void Session::forget_request(Service& service, std::string_view bytes) noexcept {
+    service.record([&](AccessRecorder& recorder) { recorder.refuse(id_.slot, bytes); });
     head_only_ = bytes.starts_with("HEAD ");
     old_version_ = false;
 }

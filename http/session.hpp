@@ -129,7 +129,7 @@ class Session {
         persistent_ = false;
         reason_ = core::Reason::server_close;
     }
-    void forget_request(std::string_view bytes) noexcept;
+    void forget_request(Service& service, std::string_view bytes) noexcept;
 
     void keep(Service& service, std::string_view bytes);
     void consume(std::string_view& fresh, std::size_t bytes) noexcept;

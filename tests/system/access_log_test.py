@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import harness
-from harness import BIN, Client, SystemTest, get, post, scaled
+from harness import BIN, Client, SystemTest, get, scaled
 
 COMBINED = re.compile(
     r'(\S+) - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\] "([^"]*)" (\d{3}) (\d+) '
@@ -47,7 +47,7 @@ class Lines(SystemTest):
             parts,
             [
                 ("127.0.0.1", "GET /none?x=%0a HTTP/1.1", "404", "14", "-", "-"),
-                ("127.0.0.1", "-", "400", "16", "-", "-"),
+                ("127.0.0.1", "nonsense", "400", "16", "-", "-"),
             ],
         )
         first = log.read_text().splitlines()[0]
@@ -74,7 +74,6 @@ class Lines(SystemTest):
                 "version": "1.1",
                 "status": 200,
                 "bytes": 13,
-                "complete": True,
                 "user_agent": 'a"\tb',
             },
         )
@@ -88,15 +87,16 @@ class Lines(SystemTest):
 
     def test_who_leaves(self) -> None:
         log = self.make_directory() / "log"
-        server = self.serve("hello", "--access-log", log)
+        server = self.serve("arena", "--access-log", log)
         client = self.connect(server)
-        client.send(post(b"x" * 100)[:-50])
+        client.send(get("/delay/60000"))
         harness.wait_until(
             lambda: server.metrics()["enduring_received_bytes_total"] > 0, "it has come"
         )
-        client.close()
-        line = wait_for_lines(log, 1)[0]
-        self.assertIn('"POST / HTTP/1.1" ', line)
+        client.reset()
+        found = COMBINED.fullmatch(wait_for_lines(log, 1)[0])
+        assert found is not None
+        self.assertEqual(found.groups()[1:4], ("GET /delay/60000 HTTP/1.1", "499", "0"))
 
     def test_it_needs_a_target(self) -> None:
         status, _, errors = harness.run_program("hello", "--access-log", "/none/at/all")
@@ -141,6 +141,20 @@ class Rotation(SystemTest):
         ]
         expected = [f"/{i}/{n}" for i, count in enumerate(counts) for n in range(count)]
         self.assertEqual(sorted(targets), sorted(expected))
+
+    def test_while_it_drains(self) -> None:
+        log = self.make_directory() / "log"
+        server = self.serve("hello", "--access-log", log, "--drain-delay", "60s")
+        client = self.connect(server)
+        server.terminate()
+        harness.wait_until(lambda: server.ask_admin("/readyz").status == 503, "not ready")
+        log.rename(log.with_name("log.1"))
+        server.process.send_signal(signal.SIGUSR1)
+        harness.wait_until(log.exists, "the new file")
+        client.exchange(get("/last"))
+        self.assertIn(" /last ", wait_for_lines(log, 1)[0])
+        server.terminate()
+        self.assertEqual(server.wait(), 0)
 
     def test_the_signal_is_harmless_without_a_log(self) -> None:
         server = self.serve("hello")
@@ -225,6 +239,27 @@ class Targets(SystemTest):
         _, errors = server.communicate(timeout=scaled(20))
         self.assertEqual(server.returncode, 0)
         self.assertIn(b"of the access log were dropped: Broken pipe", errors)
+
+    def test_nobody_is_left_who_reads_anything(self) -> None:
+        """The server still drains: an exchange that has begun is finished."""
+        for log in ([], ["--access-log", "stdout"]):
+            with self.subTest(log=log):
+                directory = self.make_directory()
+                reader, writer = os.pipe()
+                server = subprocess.Popen(
+                    [BIN / "arena", "--listen", f"unix:{directory}/socket", *log],
+                    stdin=subprocess.DEVNULL, stdout=writer, stderr=writer,
+                )
+                self.addCleanup(server.kill)
+                os.close(writer)
+                harness.wait_until((directory / "socket").exists, "it serves")
+                os.close(reader)
+                with Client(f"{directory}/socket") as client:
+                    client.send(get("/delay/1000"))
+                    time.sleep(scaled(0.3))
+                    server.send_signal(signal.SIGTERM)
+                    self.assertEqual(client.read_response().status, 200)
+                self.assertEqual(server.wait(timeout=scaled(20)), 0)
 
 
 if __name__ == "__main__":

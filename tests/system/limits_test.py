@@ -310,7 +310,8 @@ class Probes(SystemTest):
         server = self.serve("hello")
         self.assertEqual(probe(f"http://127.0.0.1:{server.port}/"), 0)
         self.assertEqual(probe(f"http://localhost:{server.port}"), 0)
-        self.assertEqual(probe(f"http://127.0.0.1:{server.port}/not/there"), 1)
+        self.assertEqual(probe(f"http://127.0.0.1:{server.port}/not/there"), 0)
+        self.assertEqual(probe(f"unix:{server.admin_address}:/readyz"), 0)
 
 
 class DrainDelay(SystemTest):

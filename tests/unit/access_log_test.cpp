@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -75,7 +76,7 @@ TEST(LogChannel, TwoThreadsLoseNothing) {
     }
     while (text.size() < expected.size()) {
         if (!channel.take(text)) {
-            bell.wait(1s, [&] { return !channel.empty(); });
+            bell.wait([&] { return !channel.empty(); });
         }
     }
     worker.join();
@@ -159,7 +160,7 @@ TEST_F(AccessLogTest, GoesOnInANewFileWhenTheOldOneIsRenamed) {
     log->channel(0).put("b\n");
     await(*log, 2);
     log->reopen();
-    while (!fs::exists(path("log"))) {
+    for (int i = 0; i < 5'000 && !fs::exists(path("log")); ++i) {
         std::this_thread::sleep_for(1ms);
     }
     log->channel(0).put("c\n");
@@ -286,6 +287,114 @@ TEST_F(AccessLogToPipe, ThatIsReadAgainGetsWholeLines) {
     for (std::size_t at = 0; at < text.size(); at += line.size()) {
         ASSERT_EQ(text.compare(at, line.size(), line), 0) << at;
     }
+}
+
+// How long a server takes to end does not depend on who reads its log.
+TEST_F(AccessLogToPipe, ASlowReaderIsNotWaitedForWhenItEnds) {
+    testing::internal::CaptureStderr();
+    auto log = std::move(*AccessLog::open(path("pipe"), 1));
+    ASSERT_TRUE(log->start().has_value());
+    for (int i = 0; i < 1'000; ++i) {
+        log->channel(0).put(std::string(999, 'x') + "\n");
+    }
+    std::atomic<bool> ends = false;
+    std::thread reader([&] {
+        std::array<char, 4096> bytes{};
+        while (!ends) {
+            (void)::read(reader_, bytes.data(), bytes.size());
+            std::this_thread::sleep_for(20ms);
+        }
+    });
+    const auto begin = std::chrono::steady_clock::now();
+    log->stop(300ms);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s) << "the whole would take 5 s";
+    ends = true;
+    reader.join();
+    testing::internal::GetCapturedStderr();
+    EXPECT_EQ(log->written() + log->dropped(), 1'000U);
+}
+
+TEST_F(AccessLogToPipe, ManyWorkersAreNotWaitedForOneByOne) {
+    constexpr unsigned workers = 64;
+    testing::internal::CaptureStderr();
+    auto log = std::move(*AccessLog::open(path("pipe"), workers, 1 << 16));
+    ASSERT_TRUE(log->start().has_value());
+    for (unsigned worker = 0; worker < workers; ++worker) {
+        for (int i = 0; i < 60; ++i) {
+            log->channel(worker).put(std::string(999, 'x') + "\n");
+        }
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    log->stop(100ms);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
+    testing::internal::GetCapturedStderr();
+    EXPECT_EQ(log->written() + log->dropped(), 60U * workers);
+}
+
+TEST_F(AccessLogTest, APipeWithoutAReaderIsRefused) {
+    ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+    const auto log = AccessLog::open(path("pipe"), 1);
+    ASSERT_FALSE(log.has_value());
+    EXPECT_TRUE(log.error().what.ends_with("nobody reads it")) << log.error().what;
+}
+
+TEST_F(AccessLogTest, APipeInTheFilesPlaceHoldsNobodyUp) {
+    auto log = std::move(*AccessLog::open(path("log"), 1));
+    ASSERT_TRUE(log->start().has_value());
+    fs::rename(path("log"), path("log.1"));
+    ASSERT_EQ(::mkfifo(path("log").c_str(), 0600), 0);
+    testing::internal::CaptureStderr();
+    log->reopen();
+    log->channel(0).put("a\n");
+    await(*log, 1);
+    log->stop();
+    EXPECT_NE(testing::internal::GetCapturedStderr().find("opened again: nobody reads it"),
+              std::string::npos);
+    EXPECT_EQ(content("log.1"), "a\n");
+}
+
+TEST_F(AccessLogTest, ALineThatWasCutIsEndedFirst) {
+    std::ofstream(path("log")) << "whole\ncut";
+    {
+        auto log = std::move(*AccessLog::open(path("log"), 1));
+        ASSERT_TRUE(log->start().has_value());
+        log->channel(0).put("a\n");
+        await(*log, 1);
+        log->channel(0).put("b\n");
+        await(*log, 2);
+    }
+    EXPECT_EQ(content("log"), "whole\ncut\na\nb\n");
+}
+
+TEST_F(AccessLogTest, NothingIsMadeBeforeTheStart) {
+    auto log = std::move(*AccessLog::open(path("log"), 1));
+    EXPECT_FALSE(fs::exists(path("log")));
+    ASSERT_TRUE(log->start().has_value());
+    EXPECT_TRUE(fs::exists(path("log")));
+}
+
+TEST_F(AccessLogTest, LinesDoNotWaitForOthers) {
+    auto log = std::move(*AccessLog::open(path("log"), 1));
+    ASSERT_TRUE(log->start().has_value());
+    auto fastest = std::chrono::steady_clock::duration::max();
+    for (std::uint64_t i = 1; i <= 20; ++i) {
+        std::this_thread::sleep_for(25ms);  // so that the thread sleeps
+        const auto begin = std::chrono::steady_clock::now();
+        log->channel(0).put("a\n");
+        while (log->written() < i && std::chrono::steady_clock::now() - begin < 10s) {
+            std::this_thread::sleep_for(100us);
+        }
+        fastest = std::min(fastest, std::chrono::steady_clock::now() - begin);
+    }
+    EXPECT_EQ(log->written(), 20U);
+    EXPECT_LT(fastest, 500ms);
+}
+
+TEST_F(AccessLogTest, StandardOutputHasSeveralNames) {
+    for (const char* name : {"stdout", "-", "/dev/stdout"}) {
+        EXPECT_TRUE(AccessLog::is_standard_output(name)) << name;
+    }
+    EXPECT_FALSE(AccessLog::is_standard_output("/var/log/stdout"));
 }
 
 TEST_F(AccessLogTest, WhatCannotBeOpenedIsSaid) {

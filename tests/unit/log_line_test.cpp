@@ -35,7 +35,7 @@ TEST(LogLine, IsWhatToolsRead) {
     EXPECT_EQ(line_of(LogFormat::json, entry()),
               R"({"time":"2000-10-10T13:55:36.042Z","peer":"192.0.2.1","method":"GET",)"
               R"("target":"/a?b=c","version":"1.1","status":200,"bytes":2326,"took_us":1234,)"
-              R"("complete":true,"referer":"http://a/","user_agent":"x/1"})"
+              R"("referer":"http://a/","user_agent":"x/1"})"
               "\n");
 }
 
@@ -46,8 +46,13 @@ TEST(LogLine, SaysWhatIsNotKnown) {
     bare.complete = false;
     EXPECT_EQ(line_of(LogFormat::json, bare),
               R"({"time":"1970-01-01T00:00:00.000Z","status":400,"bytes":16,"took_us":0,)"
-              R"("complete":false})"
+              R"("cut":true})"
               "\n");
+    bare.refused = "SSH-2.0 \"x\"";
+    EXPECT_NE(line_of(LogFormat::common, bare).find(R"( "SSH-2.0 \"x\"" 400 16)"),
+              std::string::npos);
+    EXPECT_NE(line_of(LogFormat::json, bare).find(R"("refused":"SSH-2.0 \"x\"")"),
+              std::string::npos);
     bare.method = "GET";
     bare.target = "/";
     bare.minor_version = 0;
@@ -76,6 +81,7 @@ TEST(LogLine, EscapesWhateverAPeerSends) {
         const std::string value = std::string("a") + static_cast<char>(byte) + "b";
         LogEntry hostile = entry();
         hostile.target = hostile.referer = hostile.user_agent = hostile.method = value;
+        hostile.refused = value;
         for (const LogFormat format : {LogFormat::common, LogFormat::combined, LogFormat::json}) {
             const std::string text = line_of(format, hostile);
             EXPECT_EQ(text.find('\n'), text.size() - 1) << byte;

@@ -159,10 +159,11 @@ TEST(Probe, SaysWhyThereIsNoAnswer) {
               "unix:/none/at/all gives no answer: No such file or directory");
 }
 
-TEST(Probe, WellIsWhatAnswersOrLeadsElsewhere) {
+TEST(Probe, WellIsWhatAnswersForItself) {
     EXPECT_TRUE(is_well(200));
     EXPECT_TRUE(is_well(304));
-    EXPECT_FALSE(is_well(400));
+    EXPECT_TRUE(is_well(404)) << "of a site without an index";
+    EXPECT_FALSE(is_well(500));
     EXPECT_FALSE(is_well(503));
 }
 
