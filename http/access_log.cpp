@@ -49,13 +49,15 @@ void tell(fmt::format_string<Values...> what, Values&&... values) noexcept {
     if (!has_room(STDERR_FILENO, milliseconds(0))) {
         return;
     }
-    try {
-        const std::string text =
-            "enduring: " + fmt::format(what, std::forward<Values>(values)...) + "\n";
-        [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-    } catch (...) {
-        // It was only a word.
-    }
+    constexpr std::string_view begin = "enduring: ";
+    std::array<char, 1024> text{};
+    const std::size_t room = text.size() - begin.size() - 1;
+    begin.copy(text.data(), begin.size());
+    const auto formatted =
+        fmt::format_to_n(text.data() + begin.size(), room, what, std::forward<Values>(values)...);
+    const std::size_t size = begin.size() + std::min(room, formatted.size);
+    text[size] = '\n';
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), size + 1);
 }
 
 std::uint64_t lines_in(std::string_view text) noexcept {

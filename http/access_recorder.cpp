@@ -37,7 +37,7 @@ void AccessRecorder::opened(std::uint32_t slot) noexcept {
     try {
         places_.resize(std::max<std::size_t>(slot + 1, 2 * places_.size()));
     } catch (const std::bad_alloc&) {
-        // Its lines will be dropped.
+        return;  // its lines will be dropped
     }
 }
 
@@ -69,7 +69,7 @@ void AccessRecorder::refuse(std::uint32_t slot, std::string_view bytes) noexcept
         const std::string_view some = bytes.substr(0, refused_bytes_max);
         places_[slot].refused = some.substr(0, some.find_first_of("\r\n"));
     } catch (const std::bad_alloc&) {
-        // The line is without it.
+        places_[slot].refused.clear();
     }
 }
 
@@ -170,7 +170,7 @@ void AccessRecorder::write(std::uint32_t slot, bool complete) noexcept {
         try {
             spare_.push_back(std::move(record));
         } catch (const std::bad_alloc&) {
-            // It is made anew when it is wanted.
+            record.reset();  // it is made anew when it is wanted
         }
     }
 }

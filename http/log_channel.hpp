@@ -29,10 +29,9 @@ class Bell {
     template <class IsWanted>
     void wait(IsWanted&& is_wanted) {
         asleep_.store(true);
-        if (!is_wanted()) {
+        // If what is wanted is there, somebody may have rung for it just now.
+        if (!is_wanted() || !asleep_.exchange(false)) {
             semaphore_.acquire();
-        } else if (!asleep_.exchange(false)) {
-            semaphore_.acquire();  // somebody has just rung
         }
     }
 

@@ -129,7 +129,7 @@ void Service::name_peer(core::ConnectionId connection) noexcept {
         const std::optional<core::Address> address = host_->peer(connection);
         recorder_->set_peer(connection.slot, address ? address->host : std::string());
     } catch (const std::bad_alloc&) {
-        // The line is without it.
+        recorder_->set_peer(connection.slot, {});
     }
 }
 
