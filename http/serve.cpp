@@ -52,8 +52,8 @@ class Voice {
     template <class... Values>
     void say(fmt::format_string<Values...> what, Values&&... values) const {
         pollfd ready{descriptor_, POLLOUT, 0};
-        if (::poll(&ready, 1, patience_ms) <= 0) {
-            return;
+        if (::poll(&ready, 1, patience_ms) == 0) {
+            return;  // if it cannot be told, nothing speaks against trying
         }
         const std::string text =
             "enduring: " + fmt::format(what, std::forward<Values>(values)...) + "\n";
