@@ -87,18 +87,47 @@ int year_of(std::int64_t unix_seconds) {
     return int(year_month_day(floor<std::chrono::days>(sys_seconds(seconds(unix_seconds)))).year());
 }
 
+// The day, and the time of it as all formats write it.
+struct Moment {
+    std::chrono::year_month_day date;
+    unsigned weekday;
+    std::string time;
+
+    explicit Moment(std::int64_t unix_seconds) {
+        using namespace std::chrono;
+        const sys_seconds moment{seconds(unix_seconds)};
+        const auto midnight = floor<std::chrono::days>(moment);
+        const hh_mm_ss clock(moment - midnight);
+        date = midnight;
+        weekday = std::chrono::weekday(midnight).c_encoding();
+        time = fmt::format("{:02}:{:02}:{:02}", clock.hours().count(), clock.minutes().count(),
+                           clock.seconds().count());
+    }
+
+    [[nodiscard]] int year() const { return int(date.year()); }
+    [[nodiscard]] unsigned month() const { return unsigned(date.month()); }
+    [[nodiscard]] unsigned day() const { return unsigned(date.day()); }
+    [[nodiscard]] std::string_view month_name() const { return months.at(month() - 1); }
+};
+
 }  // namespace
 
 std::string format_date(std::int64_t unix_seconds) {
-    using namespace std::chrono;
-    const sys_seconds time{seconds(unix_seconds)};
-    const auto midnight = floor<std::chrono::days>(time);
-    const year_month_day date(midnight);
-    const hh_mm_ss clock(time - midnight);
-    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
-                       http::days[weekday(midnight).c_encoding()], unsigned(date.day()),
-                       http::months[unsigned(date.month()) - 1], int(date.year()),
-                       clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+    const Moment moment(unix_seconds);
+    return fmt::format("{}, {:02} {} {:04} {} GMT", days.at(moment.weekday), moment.day(),
+                       moment.month_name(), moment.year(), moment.time);
+}
+
+std::string format_log_date(std::int64_t unix_seconds) {
+    const Moment moment(unix_seconds);
+    return fmt::format("{:02}/{}/{:04}:{} +0000", moment.day(), moment.month_name(), moment.year(),
+                       moment.time);
+}
+
+std::string format_iso_date(std::int64_t unix_seconds) {
+    const Moment moment(unix_seconds);
+    return fmt::format("{:04}-{:02}-{:02}T{}", moment.year(), moment.month(), moment.day(),
+                       moment.time);
 }
 
 std::optional<std::int64_t> parse_date(std::string_view text, std::int64_t now_seconds) {

@@ -2,18 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <array>
-#include <chrono>
 #include <iterator>
 #include <nlohmann/json.hpp>
+
+#include "http/date.hpp"
 
 namespace enduring::http {
 
 namespace {
 
 constexpr std::int64_t ms_per_second = 1000;
-constexpr std::array<std::string_view, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 // Rounds down, also before 1970.
 std::int64_t second_of(std::int64_t ms) noexcept {
@@ -113,23 +111,10 @@ void LogLine::append_json(std::string& text, const LogEntry& entry) {
 }
 
 void LogLine::renew_time(std::int64_t second) {
-    using namespace std::chrono;
-    if (second == second_) {
-        return;
+    if (second != second_) {
+        time_ = format_ == LogFormat::json ? format_iso_date(second) : format_log_date(second);
+        second_ = second;
     }
-    const sys_seconds time{seconds(second)};
-    const auto midnight = floor<days>(time);
-    const year_month_day date(midnight);
-    const hh_mm_ss clock(time - midnight);
-    const std::string of_day = fmt::format("{:02}:{:02}:{:02}", clock.hours().count(),
-                                           clock.minutes().count(), clock.seconds().count());
-    const unsigned month = unsigned(date.month());
-    time_ = format_ == LogFormat::json
-                ? fmt::format("{:04}-{:02}-{:02}T{}", int(date.year()), month, unsigned(date.day()),
-                              of_day)
-                : fmt::format("{:02}/{}/{:04}:{} +0000", unsigned(date.day()),
-                              http::months[month - 1], int(date.year()), of_day);
-    second_ = second;
 }
 
 }  // namespace enduring::http
