@@ -1,12 +1,12 @@
 // The server that people run: serves the files below a directory.
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <cstdio>
 #include <optional>
 #include <string>
 
+#include "core/format.hpp"
 #include "http/serve.hpp"
 #include "http/static_files.hpp"
 #include "http/units.hpp"
@@ -43,8 +43,10 @@ int main(int argument_count, char** arguments) {
     }
     auto files = http::StaticFiles::open(root, cache_bytes);
     if (!files) {
-        fmt::print(stderr, "enduring: {}\nenduring: what to do: {}\n", files.error().what,
-                   files.error().remedy);
+        std::fputs(core::formatted("enduring: {}\nenduring: what to do: {}\n", files.error().what,
+                                   files.error().remedy)
+                       .c_str(),
+                   stderr);
         return 1;
     }
     http::Router router;

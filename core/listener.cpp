@@ -1,6 +1,5 @@
 #include "core/listener.hpp"
 
-#include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +13,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/format.hpp"
 #include "core/unsent.hpp"
 
 namespace enduring::core {
@@ -49,15 +49,15 @@ class Socket {
 
 std::unexpected<Error> explain(const Address& address, int error) {
     const std::string what =
-        fmt::format("cannot listen on {}: {}", address.text(), std::strerror(error));
+        formatted("cannot listen on {}: {}", address.text(), std::strerror(error));
     switch (error) {
         case EADDRINUSE:
             return fail(what, address.kind == Address::Kind::local
                                   ? "another server is listening there"
-                                  : fmt::format("another program has this port (ss -ltnp 'sport = "
-                                                ":{}' shows which); stop it or choose another "
-                                                "with --listen",
-                                                address.port));
+                                  : formatted("another program has this port (ss -ltnp 'sport = "
+                                              ":{}' shows which); stop it or choose another "
+                                              "with --listen",
+                                              address.port));
         case EACCES:
         case EPERM:
             if (address.kind == Address::Kind::local) {
@@ -118,7 +118,7 @@ Result<std::vector<SocketAddress>> resolve(const Address& address) {
         }
     });
     if (error != 0) {
-        return fail(fmt::format("cannot listen on {}: {}", address.text(), gai_strerror(error)),
+        return fail(formatted("cannot listen on {}: {}", address.text(), gai_strerror(error)),
                     "give the address of one of this machine's interfaces");
     }
     std::vector<SocketAddress> results;

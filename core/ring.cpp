@@ -1,6 +1,5 @@
 #include "core/ring.hpp"
 
-#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -17,6 +16,7 @@
 #include <random>
 #include <vector>
 
+#include "core/format.hpp"
 #include "core/peer_address.hpp"
 #include "core/peer_counts.hpp"
 #include "core/sqe.hpp"
@@ -68,10 +68,10 @@ sigset_t broken_pipe() noexcept {
 std::unexpected<Error> refused(const char* what, int error) {
     if (error == ENOSYS || error == EPERM || error == EACCES) {
         Error explained = explain_setup_failure(error == EACCES ? EPERM : error);
-        explained.what = fmt::format("{}: {}", what, explained.what);
+        explained.what = formatted("{}: {}", what, explained.what);
         return std::unexpected(std::move(explained));
     }
-    return fail(fmt::format("{} ({})", what, std::strerror(error)));
+    return fail(formatted("{} ({})", what, std::strerror(error)));
 }
 
 }  // namespace
@@ -84,41 +84,41 @@ Error explain_setup_failure(int error) {
         "and io_uring_register (scripts/deploy/allow-io-uring PROFILE makes one)";
     if ((error == ENOSYS || error == EINVAL) && kernel_is_older_than(6, 1)) {
         return {
-            fmt::format("the kernel {} is too old for this server ({})", kernel_release(), reason),
+            formatted("the kernel {} is too old for this server ({})", kernel_release(), reason),
             "Linux 6.1 or newer is needed"};
     }
     if (error == ENOSYS) {
-        return {fmt::format("io_uring is blocked ({}): a seccomp profile hides it, or this kernel "
-                            "was built without it",
-                            reason),
+        return {formatted("io_uring is blocked ({}): a seccomp profile hides it, or this kernel "
+                          "was built without it",
+                          reason),
                 profile};
     }
     if (error == EPERM) {
         const int disabled = sysctl_io_uring_disabled();
         if (disabled != 0) {
-            return {fmt::format("io_uring is disabled on this machine (kernel.io_uring_disabled = "
-                                "{})",
-                                disabled),
+            return {formatted("io_uring is disabled on this machine (kernel.io_uring_disabled = "
+                              "{})",
+                              disabled),
                     disabled == 1
                         ? "sysctl kernel.io_uring_disabled=0 allows it to all, or name a group of "
                           "this user in kernel.io_uring_group"
                         : "sysctl kernel.io_uring_disabled=0 allows it"};
         }
-        return {fmt::format("io_uring is blocked ({}): a seccomp profile or security module "
-                            "forbids it",
-                            reason),
+        return {formatted("io_uring is blocked ({}): a seccomp profile or security module "
+                          "forbids it",
+                          reason),
                 profile};
     }
     if (error == ENOMEM) {
-        return {fmt::format("no memory for the ring ({})", reason),
+        return {formatted("no memory for the ring ({})", reason),
                 "give fewer --ring-entries, or raise the memory limit (ulimit -l, or of the "
                 "container)"};
     }
     if (error == EMFILE || error == ENFILE) {
-        return {fmt::format("no descriptor is left for the ring ({})", reason),
+        return {formatted("no descriptor is left for the ring ({})", reason),
                 "raise the limit of open files (ulimit -n, LimitNOFILE=, --ulimit nofile=)"};
     }
-    return {fmt::format("io_uring cannot be set up ({})", reason), ""};
+    return {formatted("io_uring cannot be set up ({})", reason), ""};
 }
 
 Result<std::unique_ptr<Ring>> Ring::open(const RingOptions& options) {
@@ -177,8 +177,7 @@ Result<void> Ring::restrict_operations() {
     const int error =
         io_uring_register_restrictions(&ring_, rules.data(), static_cast<unsigned>(rules.size()));
     if (error != 0) {
-        return fail(
-            fmt::format("the ring's restrictions were refused ({})", std::strerror(-error)));
+        return fail(formatted("the ring's restrictions were refused ({})", std::strerror(-error)));
     }
     restricted_ = true;
     return {};
@@ -237,8 +236,8 @@ Result<void> Ring::register_buffer_ring(io_uring_buf_ring* memory, std::uint32_t
         return refused("receive buffers cannot be registered", -error);
     }
     if (error != 0) {
-        return fail(fmt::format("a ring of {} receive buffers cannot be registered ({})", count,
-                                std::strerror(-error)),
+        return fail(formatted("a ring of {} receive buffers cannot be registered ({})", count,
+                              std::strerror(-error)),
                     "give fewer --recv-buffers");
     }
     return {};

@@ -1,7 +1,6 @@
 #include "http/access_log.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -20,6 +19,8 @@
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include "core/format.hpp"
 
 namespace enduring::http {
 
@@ -53,9 +54,9 @@ void tell(fmt::format_string<Values...> what, Values&&... values) noexcept {
     std::array<char, 1024> text{};
     const std::size_t room = text.size() - begin.size() - 1;
     begin.copy(text.data(), begin.size());
-    const auto formatted =
-        fmt::format_to_n(text.data() + begin.size(), room, what, std::forward<Values>(values)...);
-    const std::size_t size = begin.size() + std::min(room, formatted.size);
+    const std::size_t size =
+        begin.size() + core::put_formatted(std::span(text).subspan(begin.size(), room), what,
+                                           std::forward<Values>(values)...);
     text[size] = '\n';
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), size + 1);
 }
@@ -76,7 +77,7 @@ std::string why_not_open(int error) {
 
 core::Result<int> cannot_open(const std::string& path, int error) {
     return core::fail(
-        fmt::format("the access log {} cannot be opened: {}", path, why_not_open(error)),
+        core::formatted("the access log {} cannot be opened: {}", path, why_not_open(error)),
         "give --access-log a file that this user may write, or stdout");
 }
 

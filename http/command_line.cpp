@@ -1,16 +1,16 @@
 #include "http/command_line.hpp"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <bit>
 #include <charconv>
 #include <chrono>
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/format.hpp"
 #include "core/token.hpp"
 #include "http/command_words.hpp"
 #include "http/probe.hpp"
@@ -47,7 +47,8 @@ std::optional<LogFormat> log_format_of(std::string_view text) {
 
 [[noreturn]] void reject(const std::string& flag, const std::string& value,
                          const std::string& allowed) {
-    throw CLI::ValidationError("--" + flag, fmt::format("'{}' is not allowed: {}", value, allowed));
+    throw CLI::ValidationError("--" + flag,
+                               core::formatted("'{}' is not allowed: {}", value, allowed));
 }
 
 // A flag whose text is read by take(text); take gives false for what is not allowed.
@@ -86,8 +87,8 @@ template <class Number>
 void add_size(CLI::App& app, const std::string& flag, Number& target, std::uint64_t least,
               std::uint64_t most, const std::string& help, const char* group) {
     add_text(app, flag, help, group, "SIZE", format_size(target),
-             fmt::format("a size from {} to {}, like 4096, 16k or 1m", format_size(least),
-                         format_size(most)),
+             core::formatted("a size from {} to {}, like 4096, 16k or 1m", format_size(least),
+                             format_size(most)),
              [&target, least, most](const std::string& text) {
                  const auto value = parse_size(text);
                  if (!value || *value < least || *value > most) {
@@ -102,8 +103,8 @@ void add_size(CLI::App& app, const std::string& flag, Number& target, std::uint6
 void add_number(CLI::App& app, const std::string& flag, std::uint32_t& target, std::uint32_t least,
                 std::uint32_t most, const std::string& help, const char* group,
                 const std::string& word = "", bool power_of_two = false) {
-    std::string allowed =
-        fmt::format("{} from {} to {}", power_of_two ? "a power of two" : "a number", least, most);
+    std::string allowed = core::formatted(
+        "{} from {} to {}", power_of_two ? "a power of two" : "a number", least, most);
     if (!word.empty()) {
         allowed += ", or " + word;
     }
@@ -142,7 +143,7 @@ CommandLine::CommandLine(std::string_view program, std::string_view description,
     : app_(std::make_unique<CLI::App>(std::string(description), std::string(program))),
       options_(std::move(defaults)) {
     app_->get_formatter()->column_width(36);
-    app_->set_version_flag("--version", fmt::format("{} {}", program, ENDURING_VERSION),
+    app_->set_version_flag("--version", core::formatted("{} {}", program, ENDURING_VERSION),
                            "Print the version and exit");
     app_->add_option("--config", config_path_,
                      "Read flags from a file: a line each, like keepalive-timeout=20s")
@@ -329,10 +330,10 @@ namespace {
 int run_probe(const std::string& program, const ProbeUrl& url) {
     const auto status = probe(url, probe_patience);
     if (!status) {
-        fmt::print(stderr, "{}: {}\n", program, status.error().what);
+        std::fputs(core::formatted("{}: {}\n", program, status.error().what).c_str(), stderr);
         return 1;
     }
-    fmt::print("{}: the answer is {}\n", program, *status);
+    std::fputs(core::formatted("{}: the answer is {}\n", program, *status).c_str(), stdout);
     return is_well(*status) ? 0 : 1;
 }
 
@@ -340,8 +341,10 @@ int run_probe(const std::string& program, const ProbeUrl& url) {
 
 std::optional<int> CommandLine::parse(int argument_count, const char* const* arguments) {
     const auto refuse = [this](const std::string& what) {
-        fmt::print(stderr, "{}: {}\n{}: --help shows all flags\n", app_->get_name(), what,
-                   app_->get_name());
+        std::fputs(core::formatted("{}: {}\n{}: --help shows all flags\n", app_->get_name(), what,
+                                   app_->get_name())
+                       .c_str(),
+                   stderr);
         return exit_usage;
     };
     auto gathered =

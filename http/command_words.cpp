@@ -1,7 +1,5 @@
 #include "http/command_words.hpp"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -10,6 +8,8 @@
 #include <optional>
 #include <span>
 #include <utility>
+
+#include "core/format.hpp"
 
 namespace enduring::http {
 
@@ -57,15 +57,15 @@ core::Result<const CLI::Option*> find_option(const CLI::App& app, const std::str
     if (option == nullptr ||
         std::ranges::find(flags_that_are_no_keys, setting.key) != flags_that_are_no_keys.end()) {
         return core::fail(
-            fmt::format("{}: there is no key '{}'", line_of(file, setting.line), setting.key),
+            core::formatted("{}: there is no key '{}'", line_of(file, setting.line), setting.key),
             "a key is the name of a flag that sets something, without its hyphens");
     }
     const auto first = std::ranges::find(before, setting.key, &Setting::key);
     const bool repeatable = option->get_multi_option_policy() == CLI::MultiOptionPolicy::TakeAll ||
                             option->get_items_expected_max() > 1;
     if (first != before.end() && !repeatable) {
-        return core::fail(fmt::format("{}: line {} has set '{}' already",
-                                      line_of(file, setting.line), first->line, setting.key),
+        return core::fail(core::formatted("{}: line {} has set '{}' already",
+                                          line_of(file, setting.line), first->line, setting.key),
                           "remove one of the two");
     }
     return option;
@@ -96,8 +96,8 @@ core::Result<CommandWords> gather_words(const CLI::App& app, std::vector<std::st
         // CLI11 would take the next word for its value.
         if (flag.starts_with("--") && flag.find('=') == flag.size() - 1 &&
             !names(flag, config_flag)) {
-            return core::fail(fmt::format("{} has no value", flag.substr(0, flag.size() - 1)),
-                              fmt::format("write {}VALUE", flag));
+            return core::fail(core::formatted("{} has no value", flag.substr(0, flag.size() - 1)),
+                              core::formatted("write {}VALUE", flag));
         }
     }
     const std::optional<std::string> path = find_config_path(flags);
@@ -117,7 +117,7 @@ core::Result<CommandWords> gather_words(const CLI::App& app, std::vector<std::st
         const bool given_too = std::ranges::any_of(
             flags, [&](const std::string& word) { return names(word, "--" + setting.key); });
         if (!given_too && !value_of_variable((*option)->get_envname())) {
-            result.words.push_back(fmt::format("--{}={}", setting.key, setting.value));
+            result.words.push_back(core::formatted("--{}={}", setting.key, setting.value));
             result.from_file.push_back(setting);
         }
     }

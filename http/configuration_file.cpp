@@ -1,7 +1,6 @@
 #include "http/configuration_file.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +9,8 @@
 #include <cstring>
 #include <expected>
 #include <utility>
+
+#include "core/format.hpp"
 
 namespace enduring::http {
 
@@ -36,34 +37,34 @@ std::string_view take_line(std::string_view& text) noexcept {
 core::Result<Setting> parse_setting(std::string_view line, std::size_t number,
                                     std::string_view name) {
     const auto bad = [&](const std::string& why, std::string remedy) {
-        return core::fail(fmt::format("{}: {}", line_of(name, number), why), std::move(remedy));
+        return core::fail(core::formatted("{}: {}", line_of(name, number), why), std::move(remedy));
     };
     if (line.front() == '[') {
-        return bad(fmt::format("'{}' begins a section", line),
+        return bad(core::formatted("'{}' begins a section", line),
                    "there are no sections: remove the line");
     }
     const std::size_t equals = line.find('=');
     if (equals == std::string_view::npos) {
-        return bad(fmt::format("'{}' sets nothing", line), form);
+        return bad(core::formatted("'{}' sets nothing", line), form);
     }
     const std::string_view key = trim(line.substr(0, equals));
     std::string_view value = trim(line.substr(equals + 1));
     if (key.empty()) {
-        return bad(fmt::format("no key stands before '={}'", value), form);
+        return bad(core::formatted("no key stands before '={}'", value), form);
     }
     if (!std::ranges::all_of(key, is_key_character)) {
-        return bad(fmt::format("'{}' is no key", key),
+        return bad(core::formatted("'{}' is no key", key),
                    "a key has letters, digits and hyphens, and a comment begins with #");
     }
     if (value.empty()) {
-        return bad(fmt::format("'{}' has no value", key),
+        return bad(core::formatted("'{}' has no value", key),
                    "give it one, or remove the line to have the default");
     }
     if (const char mark = value.front(); mark == '"' || mark == '\'') {
         if (value.size() < 3 || value.find(mark, 1) != value.size() - 1) {
             return bad(
-                fmt::format("the value {} of '{}' has a quotation mark too many, or is empty",
-                            value, key),
+                core::formatted("the value {} of '{}' has a quotation mark too many, or is empty",
+                                value, key),
                 "write it without quotation marks, or with one at each end");
         }
         value = value.substr(1, value.size() - 2);
@@ -74,7 +75,7 @@ core::Result<Setting> parse_setting(std::string_view line, std::size_t number,
 }  // namespace
 
 std::string line_of(std::string_view name, std::size_t line) {
-    return fmt::format("{}, line {}", name, line);
+    return core::formatted("{}, line {}", name, line);
 }
 
 core::Result<std::vector<Setting>> parse_configuration(std::string_view text,
@@ -83,7 +84,7 @@ core::Result<std::vector<Setting>> parse_configuration(std::string_view text,
     for (std::size_t number = 1; !text.empty(); ++number) {
         const std::string_view whole = take_line(text);
         if (std::ranges::any_of(whole, is_control_character)) {
-            return core::fail(fmt::format("{} has a control character", line_of(name, number)),
+            return core::fail(core::formatted("{} has a control character", line_of(name, number)),
                               "a configuration is plain text, with lines that end with LF or CRLF");
         }
         const std::string_view line = trim(whole);
@@ -105,9 +106,9 @@ core::Result<std::vector<Setting>> read_configuration_file(const std::string& pa
         return core::fail("the name of the configuration file is empty", remedy);
     }
     const auto failed = [&] {
-        return core::fail(
-            fmt::format("cannot read the configuration file '{}': {}", path, std::strerror(errno)),
-            remedy);
+        return core::fail(core::formatted("cannot read the configuration file '{}': {}", path,
+                                          std::strerror(errno)),
+                          remedy);
     };
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) {
@@ -130,8 +131,8 @@ core::Result<std::vector<Setting>> read_configuration_file(const std::string& pa
         return failed();
     }
     if (text.size() > configuration_bytes_max) {
-        return core::fail(fmt::format("the configuration file '{}' has more than {} bytes", path,
-                                      configuration_bytes_max),
+        return core::fail(core::formatted("the configuration file '{}' has more than {} bytes",
+                                          path, configuration_bytes_max),
                           "name a file of settings");
     }
     return parse_configuration(text, path);

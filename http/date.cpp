@@ -1,10 +1,10 @@
 #include "http/date.hpp"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <charconv>
 #include <chrono>
+
+#include "core/format.hpp"
 
 namespace enduring::http {
 
@@ -100,8 +100,8 @@ struct Moment {
         const hh_mm_ss clock(moment - midnight);
         date = midnight;
         weekday = std::chrono::weekday(midnight).c_encoding();
-        time = fmt::format("{:02}:{:02}:{:02}", clock.hours().count(), clock.minutes().count(),
-                           clock.seconds().count());
+        time = core::formatted("{:02}:{:02}:{:02}", clock.hours().count(), clock.minutes().count(),
+                               clock.seconds().count());
     }
 
     [[nodiscard]] int year() const { return int(date.year()); }
@@ -114,20 +114,20 @@ struct Moment {
 
 std::string format_date(std::int64_t unix_seconds) {
     const Moment moment(unix_seconds);
-    return fmt::format("{}, {:02} {} {:04} {} GMT", days.at(moment.weekday), moment.day(),
-                       moment.month_name(), moment.year(), moment.time);
+    return core::formatted("{}, {:02} {} {:04} {} GMT", days.at(moment.weekday), moment.day(),
+                           moment.month_name(), moment.year(), moment.time);
 }
 
 std::string format_log_date(std::int64_t unix_seconds) {
     const Moment moment(unix_seconds);
-    return fmt::format("{:02}/{}/{:04}:{} +0000", moment.day(), moment.month_name(), moment.year(),
-                       moment.time);
+    return core::formatted("{:02}/{}/{:04}:{} +0000", moment.day(), moment.month_name(),
+                           moment.year(), moment.time);
 }
 
 std::string format_iso_date(std::int64_t unix_seconds) {
     const Moment moment(unix_seconds);
-    return fmt::format("{:04}-{:02}-{:02}T{}", moment.year(), moment.month(), moment.day(),
-                       moment.time);
+    return core::formatted("{:04}-{:02}-{:02}T{}", moment.year(), moment.month(), moment.day(),
+                           moment.time);
 }
 
 std::optional<std::int64_t> parse_date(std::string_view text, std::int64_t now_seconds) {

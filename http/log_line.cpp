@@ -1,10 +1,8 @@
 #include "http/log_line.hpp"
 
-#include <fmt/format.h>
-
-#include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "core/format.hpp"
 #include "http/date.hpp"
 
 namespace enduring::http {
@@ -52,7 +50,7 @@ std::string json_string(std::string_view value) {
 
 void append_json_field(std::string& text, std::string_view name, std::string_view value) {
     if (!value.empty()) {
-        fmt::format_to(std::back_inserter(text), ",\"{}\":{}", name, json_string(value));
+        core::append_formatted(text, ",\"{}\":{}", name, json_string(value));
     }
 }
 
@@ -81,7 +79,7 @@ void LogLine::append_common(std::string& text, const LogEntry& entry) {
         append_escaped(text, entry.target);
         text += entry.minor_version == 0 ? " HTTP/1.0" : " HTTP/1.1";
     }
-    fmt::format_to(std::back_inserter(text), "\" {} {}", entry.status, entry.bytes);
+    core::append_formatted(text, "\" {} {}", entry.status, entry.bytes);
     if (format_ == LogFormat::combined) {
         text += ' ';
         append_quoted(text, entry.referer);
@@ -91,8 +89,8 @@ void LogLine::append_common(std::string& text, const LogEntry& entry) {
 }
 
 void LogLine::append_json(std::string& text, const LogEntry& entry) {
-    fmt::format_to(std::back_inserter(text), "{{\"time\":\"{}.{:03}Z\"", time_,
-                   entry.begun_ms - second_of(entry.begun_ms) * ms_per_second);
+    core::append_formatted(text, "{{\"time\":\"{}.{:03}Z\"", time_,
+                           entry.begun_ms - second_of(entry.begun_ms) * ms_per_second);
     append_json_field(text, "peer", entry.peer);
     if (!entry.method.empty()) {
         append_json_field(text, "method", entry.method);
@@ -100,8 +98,8 @@ void LogLine::append_json(std::string& text, const LogEntry& entry) {
         append_json_field(text, "version", entry.minor_version == 0 ? "1.0" : "1.1");
     }
     append_json_field(text, "refused", entry.refused);
-    fmt::format_to(std::back_inserter(text), ",\"status\":{},\"bytes\":{},\"took_us\":{}",
-                   entry.status, entry.bytes, entry.took_us);
+    core::append_formatted(text, ",\"status\":{},\"bytes\":{},\"took_us\":{}", entry.status,
+                           entry.bytes, entry.took_us);
     if (!entry.complete) {
         text += ",\"cut\":true";
     }

@@ -1,10 +1,10 @@
 #include "http/metrics.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+
+#include "core/format.hpp"
 
 namespace enduring::http {
 
@@ -12,8 +12,8 @@ namespace {
 
 void add_description(std::string& text, std::string_view name, std::string_view type,
                      std::string_view meaning) {
-    fmt::format_to(std::back_inserter(text), "# HELP enduring_{0} {1}.\n# TYPE enduring_{0} {2}\n",
-                   name, meaning, type);
+    core::append_formatted(text, "# HELP enduring_{0} {1}.\n# TYPE enduring_{0} {2}\n", name,
+                           meaning, type);
 }
 
 }  // namespace
@@ -21,10 +21,10 @@ void add_description(std::string& text, std::string_view name, std::string_view 
 std::string metrics_text(const core::Counters& counters) {
     std::string text;
     for (const core::CounterDescription& description : core::counter_descriptions) {
-        const std::string name = fmt::format("{}_total", description.name);
+        const std::string name = core::formatted("{}_total", description.name);
         const std::uint64_t value = counters.*description.counter;
         add_description(text, name, "counter", description.meaning);
-        fmt::format_to(std::back_inserter(text), "enduring_{} {}\n", name, value);
+        core::append_formatted(text, "enduring_{} {}\n", name, value);
     }
     add_description(text, "connections_closed_total", "counter",
                     "Connections closed, by the one reason that each has");
@@ -34,15 +34,14 @@ std::string metrics_text(const core::Counters& counters) {
             continue;  // no connection is closed without a reason
         }
         const std::uint64_t value = counters.closed[i];
-        fmt::format_to(std::back_inserter(text),
-                       "enduring_connections_closed_total{{reason=\"{}\"}} {}\n",
-                       core::name_of(reason), value);
+        core::append_formatted(text, "enduring_connections_closed_total{{reason=\"{}\"}} {}\n",
+                               core::name_of(reason), value);
     }
     add_description(text, "connections_open", "gauge", "Connections that have a slot now");
     // The numbers are a moment apart: more may have been closed than were accepted just before.
     const std::uint64_t closed = counters.closed_total();
-    fmt::format_to(std::back_inserter(text), "enduring_connections_open {}\n",
-                   std::max<std::uint64_t>(counters.accepted, closed) - closed);
+    core::append_formatted(text, "enduring_connections_open {}\n",
+                           std::max<std::uint64_t>(counters.accepted, closed) - closed);
     return text;
 }
 
@@ -50,11 +49,10 @@ std::string log_metrics_text(std::uint64_t written, std::uint64_t dropped) {
     std::string text;
     add_description(text, "access_log_lines_total", "counter",
                     "Lines that the access log's target has taken");
-    fmt::format_to(std::back_inserter(text), "enduring_access_log_lines_total {}\n", written);
+    core::append_formatted(text, "enduring_access_log_lines_total {}\n", written);
     add_description(text, "access_log_lines_dropped_total", "counter",
                     "Lines that were dropped, because the target was slow or refused them");
-    fmt::format_to(std::back_inserter(text), "enduring_access_log_lines_dropped_total {}\n",
-                   dropped);
+    core::append_formatted(text, "enduring_access_log_lines_dropped_total {}\n", dropped);
     return text;
 }
 

@@ -1,6 +1,5 @@
 #include "http/probe.hpp"
 
-#include <fmt/format.h>
 #include <llhttp.h>
 #include <netdb.h>
 #include <poll.h>
@@ -17,6 +16,7 @@
 #include <utility>
 
 #include "core/address.hpp"
+#include "core/format.hpp"
 
 namespace enduring::http {
 
@@ -29,13 +29,13 @@ constexpr std::size_t head_bytes_max = 64 * 1024;
 constexpr std::chrono::milliseconds full_pause{10};
 
 std::unexpected<core::Error> not_allowed(std::string_view text) {
-    return core::fail(fmt::format("'{}' is no URL to probe", text),
+    return core::fail(core::formatted("'{}' is no URL to probe", text),
                       "give http://HOST:PORT/TARGET or unix:PATH:/TARGET");
 }
 
 std::unexpected<core::Error> gives_no_answer(const ProbeUrl& url, std::string_view why) {
-    return core::fail(fmt::format("{} gives no answer: {}",
-                                  url.path.empty() ? url.field : "unix:" + url.path, why),
+    return core::fail(core::formatted("{} gives no answer: {}",
+                                      url.path.empty() ? url.field : "unix:" + url.path, why),
                       "");
 }
 
@@ -206,7 +206,7 @@ core::Result<unsigned> probe(const ProbeUrl& url, std::chrono::milliseconds pati
         return std::unexpected(connected.error());
     }
     const Socket& socket = **connected;
-    const std::string request = fmt::format(
+    const std::string request = core::formatted(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: enduring-probe\r\n"
         "Connection: close\r\n\r\n",
         url.target, url.field);

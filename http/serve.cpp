@@ -1,6 +1,5 @@
 #include "http/serve.hpp"
 
-#include <fmt/format.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "core/format.hpp"
 #include "http/access_log.hpp"
 #include "http/server.hpp"
 #include "http/units.hpp"
@@ -21,9 +21,9 @@ namespace {
 constexpr long drain_poll_ns = 20'000'000;
 
 int report_failure(const core::Error& error) {
-    fmt::print(stderr, "enduring: {}\n", error.what);
+    std::fputs(core::formatted("enduring: {}\n", error.what).c_str(), stderr);
     if (!error.remedy.empty()) {
-        fmt::print(stderr, "enduring: what to do: {}\n", error.remedy);
+        std::fputs(core::formatted("enduring: what to do: {}\n", error.remedy).c_str(), stderr);
     }
     return 1;
 }
@@ -33,12 +33,12 @@ std::string url_of(const core::Address& address) {
         case core::Address::Kind::local:
             return address.text();
         case core::Address::Kind::any:
-            return fmt::format("http://127.0.0.1:{}/ (and every other address of this machine)",
-                               address.port);
+            return core::formatted("http://127.0.0.1:{}/ (and every other address of this machine)",
+                                   address.port);
         case core::Address::Kind::host:
             break;
     }
-    return fmt::format("http://{}/", address.text());
+    return core::formatted("http://{}/", address.text());
 }
 
 // What the server says: to standard output, unless that is the access log. If nobody reads there,
@@ -56,7 +56,7 @@ class Voice {
             return;  // if it cannot be told, nothing speaks against trying
         }
         const std::string text =
-            "enduring: " + fmt::format(what, std::forward<Values>(values)...) + "\n";
+            "enduring: " + core::formatted(what, std::forward<Values>(values)...) + "\n";
         [[maybe_unused]] const ssize_t written = ::write(descriptor_, text.data(), text.size());
     }
 
@@ -144,17 +144,22 @@ int serve(const Options& options, Router router) {
     }
     if (outcome.buffers_lent + outcome.inputs_lent + outcome.output_bytes + outcome.chunks_lent !=
         0) {
-        fmt::print(
-            stderr,
-            "enduring: bug: not given back: {} receive buffers, {} input buffers, {} bytes of "
-            "output, {} file chunks\n",
-            outcome.buffers_lent, outcome.inputs_lent, outcome.output_bytes, outcome.chunks_lent);
+        std::fputs(
+            core::formatted(
+                "enduring: bug: not given back: {} receive buffers, {} input buffers, {} bytes of "
+                "output, {} file chunks\n",
+                outcome.buffers_lent, outcome.inputs_lent, outcome.output_bytes,
+                outcome.chunks_lent)
+                .c_str(),
+            stderr);
         return 1;
     }
     if (outcome.counters.closed_total() != outcome.counters.accepted) {
-        fmt::print(stderr, "enduring: bug: {} connections were accepted, {} were closed\n",
-                   static_cast<std::uint64_t>(outcome.counters.accepted),
-                   outcome.counters.closed_total());
+        std::fputs(core::formatted("enduring: bug: {} connections were accepted, {} were closed\n",
+                                   static_cast<std::uint64_t>(outcome.counters.accepted),
+                                   outcome.counters.closed_total())
+                       .c_str(),
+                   stderr);
         return 1;
     }
     return outcome.aborted == 0 ? 0 : 1;

@@ -1,7 +1,5 @@
 #include "http/server.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -10,6 +8,7 @@
 #include <utility>
 
 #include "core/balance.hpp"
+#include "core/format.hpp"
 #include "core/limits.hpp"
 #include "core/listener.hpp"
 #include "core/messenger.hpp"
@@ -50,15 +49,16 @@ std::uint64_t random_seed() {
 
 core::Result<unsigned> decide_workers(const Options& options, std::vector<std::string>& report) {
     if (options.workers != 0) {
-        report.push_back(fmt::format("workers: {}, as asked", options.workers));
+        report.push_back(core::formatted("workers: {}, as asked", options.workers));
         return options.workers;
     }
     const core::Processors processors = core::find_processors();
     const unsigned workers = processors.workers();
-    report.push_back(processors.quota
-                         ? fmt::format("workers: {} (processors {}, control group's quota {:.2f})",
-                                       workers, processors.affine, *processors.quota)
-                         : fmt::format("workers: {} (processors {})", workers, processors.affine));
+    report.push_back(
+        processors.quota
+            ? core::formatted("workers: {} (processors {}, control group's quota {:.2f})", workers,
+                              processors.affine, *processors.quota)
+            : core::formatted("workers: {} (processors {})", workers, processors.affine));
     return workers;
 }
 
@@ -68,7 +68,7 @@ core::Result<std::uint32_t> decide_connections(const Options& options,
                                                std::vector<std::string>& report) {
     const std::uint64_t descriptors = core::raise_descriptor_limit();
     if (descriptors < spare_descriptors_min * 2) {
-        return core::fail(fmt::format("the limit of {} open files is too low", descriptors),
+        return core::fail(core::formatted("the limit of {} open files is too low", descriptors),
                           "raise it to 1024 or more (ulimit -n, LimitNOFILE=, --ulimit nofile=)");
     }
     const std::uint64_t possible =
@@ -77,17 +77,19 @@ core::Result<std::uint32_t> decide_connections(const Options& options,
         std::min({possible, descriptors - descriptors / 8, usual_connections_max});
     if (options.connections_max > possible) {
         return core::fail(
-            fmt::format("--max-connections {} needs more than the {} open files that this process "
-                        "may have",
-                        options.connections_max, descriptors),
-            fmt::format("raise the limit (ulimit -n, LimitNOFILE=, --ulimit nofile=) or ask for at "
-                        "most {}",
-                        possible));
+            core::formatted(
+                "--max-connections {} needs more than the {} open files that this process "
+                "may have",
+                options.connections_max, descriptors),
+            core::formatted(
+                "raise the limit (ulimit -n, LimitNOFILE=, --ulimit nofile=) or ask for at "
+                "most {}",
+                possible));
     }
     const auto connections =
         options.connections_max != 0 ? options.connections_max : static_cast<std::uint32_t>(usual);
     report.push_back(
-        fmt::format("connections: at most {} (open files: {})", connections, descriptors));
+        core::formatted("connections: at most {} (open files: {})", connections, descriptors));
     return connections;
 }
 
@@ -164,9 +166,9 @@ core::Result<std::unique_ptr<Server>> Server::build(const Options& options, Rout
         return std::unexpected(messenger.error());
     }
     parts.messenger = std::move(*messenger);
-    report.push_back(fmt::format("io_uring: {}", parts.workers.front()->features()));
-    report.push_back(fmt::format("receive buffers: {} of {} bytes for each worker",
-                                 options.receive_buffers, options.receive_buffer_bytes));
+    report.push_back(core::formatted("io_uring: {}", parts.workers.front()->features()));
+    report.push_back(core::formatted("receive buffers: {} of {} bytes for each worker",
+                                     options.receive_buffers, options.receive_buffer_bytes));
     if (!options.access_log.empty()) {
         auto log = AccessLog::open(options.access_log, *workers);
         if (!log) {

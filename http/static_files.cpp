@@ -1,7 +1,6 @@
 #include "http/static_files.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/format.hpp"
 #include "http/conditional.hpp"
 #include "http/date.hpp"
 #include "http/file_cache.hpp"
@@ -104,12 +104,12 @@ bool read_range(int file, std::uint64_t offset, std::string& bytes) {
 KnownFile describe(const FileState& state, std::string_view name, std::int64_t now_seconds) {
     // A date in the future would be a lie: RFC 9110 §8.8.2.1.
     const std::int64_t modified_seconds = std::min(state.modified_s, now_seconds);
-    return {
-        .state = state,
-        .tag = fmt::format("\"{:x}-{:x}-{:x}\"", state.modified_s, state.modified_ns, state.size),
-        .modified_seconds = modified_seconds,
-        .modified = format_date(modified_seconds),
-        .media_type = media_type_of(name)};
+    return {.state = state,
+            .tag = core::formatted("\"{:x}-{:x}-{:x}\"", state.modified_s, state.modified_ns,
+                                   state.size),
+            .modified_seconds = modified_seconds,
+            .modified = format_date(modified_seconds),
+            .media_type = media_type_of(name)};
 }
 
 // A file that a request asks for: kept, or open.
@@ -194,14 +194,14 @@ void answer(const Request& request, Responder responder, Found found) {
             return;
         case Selection::Kind::unsatisfiable:
             response = error_response(Status::range_not_satisfiable);
-            range = fmt::format("bytes */{}", size);
+            range = core::formatted("bytes */{}", size);
             response.field("Content-Range", range);
             responder.send(std::move(response));
             return;
         case Selection::Kind::part:
             response = Response(Status::partial_content);
-            range = fmt::format("bytes {}-{}/{}", selection.offset,
-                                selection.offset + selection.size - 1, size);
+            range = core::formatted("bytes {}-{}/{}", selection.offset,
+                                    selection.offset + selection.size - 1, size);
             response.field("Content-Range", range);
             break;
         default:
@@ -255,13 +255,13 @@ core::Result<StaticFiles> StaticFiles::open(const std::string& root, std::size_t
     const int descriptor = ::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) {
         return core::fail(
-            fmt::format("cannot serve the directory '{}': {}", root, std::strerror(errno)),
+            core::formatted("cannot serve the directory '{}': {}", root, std::strerror(errno)),
             errno == EACCES ? "let this user read and enter it" : "name a directory that exists");
     }
     StaticFiles files(std::make_shared<const Root>(descriptor, cache_bytes));
     const OpenFile probe(open_beneath(descriptor, "."));
     if (probe.get() < 0) {
-        return core::fail(fmt::format("openat2 is blocked ({})", std::strerror(errno)),
+        return core::fail(core::formatted("openat2 is blocked ({})", std::strerror(errno)),
                           "a seccomp profile forbids it: use scripts/deploy/seccomp.json, or allow "
                           "openat2 in yours");
     }

@@ -42,7 +42,7 @@ void Buffers::observe() {
         }
         Known& known = known_[entry.bid];
         if (known.provided) {
-            fail("a receive buffer was provided twice", fmt::format("{}", entry.bid));
+            fail("a receive buffer was provided twice", core::formatted("{}", entry.bid));
         }
         if (known.address != 0 && (known.address != entry.addr || known.size != entry.len)) {
             fail("a receive buffer was provided with another place or size");

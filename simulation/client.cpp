@@ -225,7 +225,7 @@ void Client::end_of_run() {
     judge_.take(socket.output.waiting());
     socket.output.clear();
     if (!socket.reset_by_server && !socket.write_shut) {
-        fail("the server has ended and a client has not been told", fmt::format("{}", number_));
+        fail("the server has ended and a client has not been told", core::formatted("{}", number_));
     }
     judge_.end(socket.reset_by_server);
     leave();
@@ -234,14 +234,14 @@ void Client::end_of_run() {
 std::string Client::text() const {
     const std::size_t answered = judge_.answered();
     if (!connected_) {
-        return fmt::format("client {} is not connected", number_);
+        return core::formatted("client {} is not connected", number_);
     }
     if (answered >= exchanges_.size()) {
-        return fmt::format("client {} has all answers, and waits for the end of its connection",
-                           number_);
+        return core::formatted("client {} has all answers, and waits for the end of its connection",
+                               number_);
     }
-    return fmt::format("client {} waits for the answer to its request {}: {}", number_,
-                       answered + 1, exchanges_[answered].line());
+    return core::formatted("client {} waits for the answer to its request {}: {}", number_,
+                           answered + 1, exchanges_[answered].line());
 }
 
 void Client::leave() {

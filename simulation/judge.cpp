@@ -72,8 +72,8 @@ const char* Judge::read_head(std::string_view text, ResponseHead& head) {
 }
 
 void Judge::wrong(const char* what, std::string_view details) const {
-    fail(what, fmt::format("client {}, request {} of {}: {}", client_, answered_ + 1,
-                           exchanges_.size(), details));
+    fail(what, core::formatted("client {}, request {} of {}: {}", client_, answered_ + 1,
+                               exchanges_.size(), details));
 }
 
 // ---- what was sent -----------------------------------------------------------------------------
@@ -216,12 +216,12 @@ void Judge::expect_known(const Exchange& exchange, const ResponseHead& head) {
         }
     } else {
         wrong("a request gets the wrong answer",
-              fmt::format("{} and not {}, for\n{}", head.status, exchange.status,
-                          exchange.request.substr(0, 200)));
+              core::formatted("{} and not {}, for\n{}", head.status, exchange.status,
+                              exchange.request.substr(0, 200)));
     }
     if (!head.has_length || head.length != content_.size()) {
         wrong("a response has the wrong length",
-              fmt::format("{} and not {}", head.length, content_.size()));
+              core::formatted("{} and not {}", head.length, content_.size()));
     }
     if (without_content) {
         content_ = {};
@@ -301,8 +301,8 @@ void Judge::finish_any() {
     const Exchange& exchange = exchanges_[answered_];
     if (const std::string error = exchange.verdict(response_); !error.empty()) {
         wrong("a request gets the wrong answer",
-              fmt::format("{}\n--- request\n{}\n--- answer\n{}", error,
-                          exchange.request.substr(0, 400), response_.bytes.substr(0, 800)));
+              core::formatted("{}\n--- request\n{}\n--- answer\n{}", error,
+                              exchange.request.substr(0, 400), response_.bytes.substr(0, 800)));
     }
     may_end_ = exchange.may_end_early;
     finish_response();

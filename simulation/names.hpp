@@ -1,23 +1,22 @@
 // Words for a history: what a token, a result or an operation is called.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cstdint>
 #include <cstring>
 #include <string>
 
+#include "core/format.hpp"
 #include "core/token.hpp"
 
 namespace enduring::simulation {
 
 inline std::string error_name(int error) {
     const char* name = strerrorname_np(error);
-    return name != nullptr ? name : fmt::format("error {}", error);
+    return name != nullptr ? name : core::formatted("error {}", error);
 }
 
 inline std::string result_text(std::int32_t result) {
-    return result < 0 ? error_name(-result) : fmt::format("{}", result);
+    return result < 0 ? error_name(-result) : core::formatted("{}", result);
 }
 
 inline const char* name_of(core::Operation operation) {
@@ -55,7 +54,7 @@ inline const char* name_of(core::Operation operation) {
 
 inline std::string text_of(std::uint64_t user_data) {
     const core::Token token = core::unpack(user_data);
-    return fmt::format("{} {}/{}", name_of(token.operation), token.slot, token.generation);
+    return core::formatted("{} {}/{}", name_of(token.operation), token.slot, token.generation);
 }
 
 }  // namespace enduring::simulation

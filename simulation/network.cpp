@@ -171,7 +171,7 @@ void Network::abort_waiting(std::uint32_t listener) {
 void Network::close(int descriptor) {
     const Descriptor what = at(descriptor);
     if (what.kind == Descriptor::Kind::none) {
-        fail("a descriptor was closed that is not open", fmt::format("{}", descriptor));
+        fail("a descriptor was closed that is not open", core::formatted("{}", descriptor));
     }
     descriptors_[static_cast<std::size_t>(descriptor - first_descriptor)] = {};
     --open_;

@@ -1,8 +1,9 @@
 #include "simulation/plan.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <cstdio>
+
+#include "core/format.hpp"
 
 namespace enduring::simulation {
 
@@ -102,25 +103,25 @@ void Plan::respect_faults() {
 }
 
 std::string Plan::text() const {
-    std::string text = fmt::format(
+    std::string text = core::formatted(
         "times in ms: keepalive {}, header {}, body {}, handler {}, write {}, linger {} to {}, age "
         "{}; bytes/s: body {}, write {}\n",
         times.keepalive_timeout_ms, times.header_timeout_ms, times.body_timeout_ms,
         times.handler_timeout_ms, times.write_timeout_ms, times.linger_timeout_ms,
         times.linger_max_ms, times.connection_max_age_ms, times.body_bytes_per_s_min,
         times.write_bytes_per_s_min);
-    text += fmt::format(
+    text += core::formatted(
         "limits: pipelined {}, output {}, held {}, requests {}, content {}, discard {}, "
         "connections {}, of a peer {}\n",
         limits.pipelined_max, limits.output_bytes_max, limits.held_bytes_max, limits.requests_max,
         limits.content_bytes_max, limits.discard_bytes_max, connections_max, peer_connections_max);
-    text += fmt::format(
+    text += core::formatted(
         "sizes: {} buffers of {} bytes, {} submissions, {} completions, {} chunks, backlog {}, "
         "listeners {}\n",
         buffers, buffer_bytes, ring.submissions, ring.completions, chunks_max, backlog, listeners);
-    text +=
-        fmt::format("drain: at {} and {} us, delay {} ms, timeout {} ms; stops: {} us\n",
-                    drain_at_us, second_drain_at_us, drain_delay_ms, drain_timeout_ms, stopped_us);
+    text += core::formatted("drain: at {} and {} us, delay {} ms, timeout {} ms; stops: {} us\n",
+                            drain_at_us, second_drain_at_us, drain_delay_ms, drain_timeout_ms,
+                            stopped_us);
     return text;
 }
 
@@ -131,7 +132,8 @@ void print_settings(const Plan& plan, const Faults& faults) {
             text.append(" ").append(name_of(static_cast<Fault>(i)));
         }
     }
-    fmt::print("faults:{}\n{}", text.empty() ? " none" : text, plan.text());
+    std::fputs(core::formatted("faults:{}\n{}", text.empty() ? " none" : text, plan.text()).c_str(),
+               stdout);
 }
 
 }  // namespace enduring::simulation

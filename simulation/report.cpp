@@ -11,7 +11,9 @@ namespace report_detail {
 bool tracing = false;
 
 void print(std::uint64_t now_us, std::string_view line) {
-    fmt::print("{:>14.3f} ms  {}\n", static_cast<double>(now_us) / 1000, line);
+    std::fputs(
+        core::formatted("{:>14.3f} ms  {}\n", static_cast<double>(now_us) / 1000, line).c_str(),
+        stdout);
     std::fflush(stdout);
 }
 
@@ -39,7 +41,9 @@ void fail(std::string_view kind, std::string_view details) {
         store(kind, failure_text->kind);
         store(details, failure_text->details);
     }
-    fmt::print(stderr, "simulation: {}{}{}\n", kind, details.empty() ? "" : ": ", details);
+    std::fputs(
+        core::formatted("simulation: {}{}{}\n", kind, details.empty() ? "" : ": ", details).c_str(),
+        stderr);
     std::fflush(stderr);
     std::_Exit(failed_status);
 }

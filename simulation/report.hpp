@@ -3,12 +3,12 @@
 // a run that failed is run again.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cstdint>
 #include <string_view>
 #include <utility>
+
+#include "core/format.hpp"
 
 namespace enduring::simulation {
 
@@ -36,7 +36,8 @@ void print(std::uint64_t now_us, std::string_view line);
 template <class... Arguments>
 void note(std::uint64_t now_us, fmt::format_string<Arguments...> format, Arguments&&... arguments) {
     if (report_detail::tracing) [[unlikely]] {
-        report_detail::print(now_us, fmt::format(format, std::forward<Arguments>(arguments)...));
+        report_detail::print(now_us,
+                             core::formatted(format, std::forward<Arguments>(arguments)...));
     }
 }
 

@@ -223,7 +223,7 @@ void Ring::see(const core::Completion& completion) const {
     if (tracing()) {
         note(timeline_.now_us(), "  <- {}: {}{}{}", text_of(completion.user_data),
              result_text(completion.result), completion.more() ? ", more" : "",
-             completion.has_buffer() ? fmt::format(", buffer {}", completion.buffer()) : "");
+             completion.has_buffer() ? core::formatted(", buffer {}", completion.buffer()) : "");
     }
 }
 

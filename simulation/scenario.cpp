@@ -1,6 +1,4 @@
 // The public functions: a user's router and requests as a workload.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "core/check.hpp"
+#include "core/format.hpp"
 #include "http/text.hpp"
 #include "simulation/faults.hpp"
 #include "simulation/report.hpp"
@@ -102,14 +101,16 @@ std::string judge(const Request& request, const http::test::Response& response) 
     if (std::ranges::find(request.statuses, response.status) == request.statuses.end()) {
         std::string expected;
         for (const http::Status status : request.statuses) {
-            expected += fmt::format("{}{}", expected.empty() ? "" : " or ", http::code_of(status));
+            expected +=
+                core::formatted("{}{}", expected.empty() ? "" : " or ", http::code_of(status));
         }
-        return fmt::format("the status is {} and not {}", http::code_of(response.status), expected);
+        return core::formatted("the status is {} and not {}", http::code_of(response.status),
+                               expected);
     }
     const bool without_content = request.bytes.starts_with("HEAD ");
     if (request.content && !without_content && response.content != *request.content) {
-        return fmt::format("the content is not the {} bytes that were expected: {}",
-                           request.content->size(), request.content->substr(0, 200));
+        return core::formatted("the content is not the {} bytes that were expected: {}",
+                               request.content->size(), request.content->substr(0, 200));
     }
     return request.check ? request.check(response) : std::string();
 }
@@ -219,20 +220,20 @@ Request&& Request::gives(http::Status status, std::string expected_content) && {
 
 Request request(const http::test::Request& request) {
     Request made;
-    made.bytes = fmt::format("{} {} HTTP/1.{}\r\n", http::name_of(request.method), request.target,
-                             request.minor_version);
+    made.bytes = core::formatted("{} {} HTTP/1.{}\r\n", http::name_of(request.method),
+                                 request.target, request.minor_version);
     if (!has_field(request, "Host")) {
         made.bytes += "Host: localhost\r\n";
     }
     for (const http::Field& field : request.fields) {
-        made.bytes += fmt::format("{}: {}\r\n", field.name, field.value);
+        made.bytes += core::formatted("{}: {}\r\n", field.name, field.value);
     }
     const bool has_content = !request.content.empty() || request.method == http::Method::post ||
                              request.method == http::Method::put ||
                              request.method == http::Method::patch;
     if (has_content && !has_field(request, "Content-Length") &&
         !has_field(request, "Transfer-Encoding")) {
-        made.bytes += fmt::format("Content-Length: {}\r\n", request.content.size());
+        made.bytes += core::formatted("Content-Length: {}\r\n", request.content.size());
     }
     made.bytes.append("\r\n").append(request.content);
     return made;
@@ -249,11 +250,11 @@ Request post(std::string_view target, std::string_view content) {
 std::string Result::text() const {
     std::string text;
     for (const Failure& failure : failures) {
-        text += fmt::format("seed {} failed: {}\n", failure.seed, failure.what);
+        text += core::formatted("seed {} failed: {}\n", failure.seed, failure.what);
     }
-    return text + fmt::format("{} runs passed, {} failed; {} answers, {} faults, {} s\n", runs,
-                              failures.size(), answers, faults,
-                              std::chrono::duration_cast<std::chrono::seconds>(time).count());
+    return text + core::formatted("{} runs passed, {} failed; {} answers, {} faults, {} s\n", runs,
+                                  failures.size(), answers, faults,
+                                  std::chrono::duration_cast<std::chrono::seconds>(time).count());
 }
 
 Result check(const Scenario& scenario, std::uint64_t first_seed, std::uint64_t last_seed,

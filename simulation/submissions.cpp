@@ -17,7 +17,7 @@ namespace enduring::simulation {
 namespace {
 
 [[noreturn]] void reject(const io_uring_sqe& sqe, const char* why) {
-    fail(why, fmt::format("{} on descriptor {}", text_of(sqe.user_data), sqe.fd));
+    fail(why, core::formatted("{} on descriptor {}", text_of(sqe.user_data), sqe.fd));
 }
 
 void require(bool condition, const io_uring_sqe& sqe, const char* why) {

@@ -1,6 +1,5 @@
 #include "simulation/sweep.hpp"
 
-#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/format.hpp"
 #include "simulation/faults.hpp"
 #include "simulation/report.hpp"
 
@@ -150,8 +150,8 @@ SeedFailure describe(int status, const FailureText& text, const std::string& pri
     }
     std::string kind(checked(printed));
     if (kind.empty()) {
-        kind = WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
-                                   : fmt::format("exit status {}", WEXITSTATUS(status));
+        kind = WIFSIGNALED(status) ? core::formatted("signal {}", WTERMSIG(status))
+                                   : core::formatted("exit status {}", WEXITSTATUS(status));
     }
     return {kind, printed.empty() ? "" : "it printed\n" + printed};
 }

@@ -1,10 +1,9 @@
 #include "apps/arena/items.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <utility>
 
 namespace arena {
@@ -65,7 +64,7 @@ Json total_of(const Json& item, std::int64_t factor) {
 Result<Json> read_items(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) {
-        return enduring::core::fail(fmt::format("the data set {} cannot be opened", path),
+        return enduring::core::fail("the data set " + path + " cannot be opened",
                                     "name a file that can be read with --dataset");
     }
     Json items;
@@ -73,17 +72,17 @@ Result<Json> read_items(const std::string& path) {
         items = Json::parse(file);
     } catch (const Json::parse_error& error) {
         return enduring::core::fail(
-            fmt::format("the data set {} is no JSON at byte {}", path, error.byte), shape);
+            "the data set " + path + " is no JSON at byte " + std::to_string(error.byte), shape);
     }
     if (!items.is_array()) {
-        return enduring::core::fail(fmt::format("the data set {} is no array", path), shape);
+        return enduring::core::fail("the data set " + path + " is no array", shape);
     }
     for (std::size_t i = 0; i < items.size(); ++i) {
         if (const char* fault = find_fault(items[i])) {
-            return enduring::core::fail(
-                fmt::format("in the data set {}, object {} has no '{}' as it should be", path, i,
-                            fault),
-                shape);
+            return enduring::core::fail("in the data set " + path + ", object " +
+                                            std::to_string(i) + " has no '" + fault +
+                                            "' as it should be",
+                                        shape);
         }
     }
     return items;

@@ -1,11 +1,10 @@
 // What the public benchmarks ask of a server: small answers, sums of what was sent, JSON, uploads,
 // files, and answers that wait.
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdint>
+#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -27,7 +26,7 @@ constexpr std::string_view text = "text/plain";
 constexpr std::int64_t delay_ms_max = 3'600'000;
 
 void refuse(Responder responder, std::string_view what) {
-    responder.send(Status::bad_request, text, fmt::format("{}\n", what));
+    responder.send(Status::bad_request, text, std::string(what) + "\n");
 }
 
 std::optional<std::int64_t> query_integer(const Request& request, std::string_view name) {
@@ -54,7 +53,7 @@ void answer_sum(const Request& request, Responder responder) {
         refuse(std::move(responder), "the sum is too large");
         return;
     }
-    responder.send(Status::ok, text, fmt::format("{}", sum));
+    responder.send(Status::ok, text, std::to_string(sum));
 }
 
 void answer_items(const nlohmann::ordered_json& items, const Request& request,
@@ -80,7 +79,7 @@ void answer_upload(const Request&, Responder responder) {
                          std::string_view piece, bool last) mutable {
         bytes += piece.size();
         if (last) {
-            responder.send(Status::ok, text, fmt::format("{}", bytes));
+            responder.send(Status::ok, text, std::to_string(bytes));
         }
     });
 }
@@ -100,7 +99,7 @@ void answer_late(const Request& request, Responder responder) {
 }
 
 int fail(const enduring::core::Error& error) {
-    fmt::print(stderr, "arena: {}\narena: what to do: {}\n", error.what, error.remedy);
+    std::cerr << "arena: " << error.what << "\narena: what to do: " << error.remedy << "\n";
     return 1;
 }
 

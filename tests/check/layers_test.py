@@ -32,7 +32,7 @@ LIBRARIES = {
 # comment calls it "Pure" must be here.
 PURE = {
     "core": """token slab block_pool chunk_pool send_queue timer_wheel lifecycle phase reason unsent
-               rate_meter quiet_order catch_up drain host check result address""",
+               rate_meter quiet_order catch_up drain host check result address format""",
     "http": """method status date text percent authority units limits media_type file_path conditional
                request_head head_memory request framing input_buffer parser chunked response writer session
                service router responder handler timers mailbox pieces request_content response_stream

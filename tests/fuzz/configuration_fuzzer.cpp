@@ -4,8 +4,6 @@
 //
 // Up to a line "--" an input is a file, behind it each line is a word of the command line.
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstdint>
@@ -15,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/format.hpp"
 #include "core/token.hpp"
 #include "http/configuration_file.hpp"
 #include "http/units.hpp"
@@ -92,10 +91,10 @@ std::string written(const Flag& flag) {
 Words written(const Options& options) {
     Words words;
     for (const Flag& flag : flags_of(options)) {
-        words.push_back(fmt::format("--{}={}", flag.name, written(flag)));
+        words.push_back(core::formatted("--{}={}", flag.name, written(flag)));
     }
-    words.push_back(fmt::format("--pin={}", options.pin));
-    words.push_back(fmt::format("--keepalive-header={}", options.http.keepalive_field));
+    words.push_back(core::formatted("--pin={}", options.pin));
+    words.push_back(core::formatted("--keepalive-header={}", options.http.keepalive_field));
     for (const core::Address& address : options.listen) {
         words.push_back("--listen=" + address.text());
     }
@@ -119,7 +118,7 @@ bool equal(const Options& a, const Options& b) {
 
 void expect_good(const Options& options, std::string_view input) {
     for (const Flag& flag : flags_of(options)) {
-        const std::string detail = fmt::format("{}={}\n{}", flag.name, flag.value, input);
+        const std::string detail = core::formatted("{}={}\n{}", flag.name, flag.value, input);
         const bool is_auto = flag.kind == Flag::Kind::number_or_auto && flag.value == 0;
         FUZZ_EXPECT(is_auto || (flag.value >= flag.least && flag.value <= flag.most), detail);
         FUZZ_EXPECT(flag.kind != Flag::Kind::power || std::has_single_bit(flag.value), detail);

@@ -2,7 +2,6 @@
 // prints is collected.
 #pragma once
 
-#include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/format.hpp"
 #include "http/command_line.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
@@ -37,7 +37,9 @@ class MemoryFile {
         const auto size = static_cast<ssize_t>(text.size());
         FUZZ_EXPECT(::pwrite(descriptor_, text.data(), text.size(), 0) == size, "pwrite");
     }
-    [[nodiscard]] std::string path() const { return fmt::format("/proc/self/fd/{}", descriptor_); }
+    [[nodiscard]] std::string path() const {
+        return core::formatted("/proc/self/fd/{}", descriptor_);
+    }
 
   private:
     int descriptor_;

@@ -1,10 +1,9 @@
 #include "tests/simulation/requests.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <iterator>
 
+#include "core/format.hpp"
 #include "tests/simulation/content.hpp"
 
 namespace enduring::simulation {
@@ -26,8 +25,8 @@ std::string chunked(std::string_view content, Random& random) {
     std::string text;
     while (!content.empty()) {
         const std::size_t size = 1 + random.below(content.size());
-        fmt::format_to(std::back_inserter(text), "{:x}{}\r\n{}\r\n", size,
-                       random.chance(100) ? ";a=b" : "", content.substr(0, size));
+        core::append_formatted(text, "{:x}{}\r\n{}\r\n", size, random.chance(100) ? ";a=b" : "",
+                               content.substr(0, size));
         content.remove_prefix(size);
     }
     return text += random.chance(100) ? "0\r\nX-Trailer: 1\r\n\r\n" : "0\r\n\r\n";
@@ -62,8 +61,8 @@ void finish(Exchange& exchange, Random& random, const Head& head, bool persists_
             exchange.closes = true;
         }
     }
-    exchange.request = fmt::format("{} {} {}\r\nHost: a.example\r\n{}{}\r\n", head.method,
-                                   head.target, version, connection, head.fields);
+    exchange.request = core::formatted("{} {} {}\r\nHost: a.example\r\n{}{}\r\n", head.method,
+                                       head.target, version, connection, head.fields);
     exchange.head_bytes = exchange.request.size();
     exchange.request += head.content;
 }
@@ -79,13 +78,13 @@ void make_get(Exchange& exchange, Random& random, const Plan& plan, const Exchan
     switch (kind) {
         case 0:
         case 1:
-            head.target = fmt::format("/text/{}/{}", pattern, size);
+            head.target = core::formatted("/text/{}/{}", pattern, size);
             break;
         case 2:
-            head.target = fmt::format("/shared/{}/{}", pattern, size);
+            head.target = core::formatted("/shared/{}/{}", pattern, size);
             break;
         case 3:
-            head.target = fmt::format("/string/{}/{}", pattern, size);
+            head.target = core::formatted("/string/{}/{}", pattern, size);
             break;
         case 4: {
             const std::uint64_t limit_ms = plan.times.handler_timeout_ms;
@@ -93,16 +92,16 @@ void make_get(Exchange& exchange, Random& random, const Plan& plan, const Exchan
                 1'000 * (limit_ms != 0 && random.chance(200)
                              ? limit_ms - 10 + random.below(20)
                              : random.below(random.pick<std::uint64_t>({2, 100, 4'000})));
-            head.target = fmt::format("{}/later/{}/{}/{}", kind_of_handler(random), pattern, size,
-                                      exchange.delay_us / 1'000);
+            head.target = core::formatted("{}/later/{}/{}/{}", kind_of_handler(random), pattern,
+                                          size, exchange.delay_us / 1'000);
             break;
         }
         case 5:
-            head.target = fmt::format("{}/pieces/{}/{}/{}", kind_of_handler(random), pattern, size,
-                                      random.pick<std::uint64_t>({1, 100, 5'000}));
+            head.target = core::formatted("{}/pieces/{}/{}/{}", kind_of_handler(random), pattern,
+                                          size, random.pick<std::uint64_t>({1, 100, 5'000}));
             break;
         default:
-            head.target = fmt::format("/file/{}/{}", pattern, size);
+            head.target = core::formatted("/file/{}/{}", pattern, size);
             break;
     }
     if (random.chance(50)) {
@@ -121,12 +120,12 @@ void make_post(Exchange& exchange, Random& random, const Plan& plan, const Excha
     head.method = "POST";
     const bool in_pieces = random.chance(500);
     head.target = !echoed     ? "/count"
-                  : in_pieces ? fmt::format("{}/take/{}", kind_of_handler(random),
-                                            random.pick<std::uint64_t>({0, 0, 1, 30}))
+                  : in_pieces ? core::formatted("{}/take/{}", kind_of_handler(random),
+                                                random.pick<std::uint64_t>({0, 0, 1, 30}))
                               : "/echo";
     head.content = in_chunks ? chunked(content, random) : std::string(content);
-    head.fields =
-        in_chunks ? "Transfer-Encoding: chunked\r\n" : fmt::format("Content-Length: {}\r\n", size);
+    head.fields = in_chunks ? "Transfer-Encoding: chunked\r\n"
+                            : core::formatted("Content-Length: {}\r\n", size);
     exchange.content = echoed ? content : "counted";
     if (echoed && size > plan.limits.content_bytes_max) {
         exchange.status = 413;

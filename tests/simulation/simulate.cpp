@@ -1,15 +1,15 @@
 // Runs the server's loop on a simulated kernel against simulated clients, a seed at a time.
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "core/format.hpp"
 #include "simulation/faults.hpp"
 #include "simulation/report.hpp"
 #include "simulation/sweep.hpp"
@@ -55,7 +55,7 @@ bool understand(Arguments& arguments) {
     for (const std::string& name : arguments.without) {
         const auto fault = fault_named(name);
         if (!fault) {
-            fmt::print(stderr, "simulate: there is no fault '{}'\n", name);
+            std::fputs(core::formatted("simulate: there is no fault '{}'\n", name).c_str(), stderr);
             return false;
         }
         arguments.sweep.cuts.faults |= bit_of(*fault);
@@ -66,7 +66,7 @@ bool understand(Arguments& arguments) {
     unsigned long long first = 0;
     unsigned long long last = 0;
     if (std::sscanf(arguments.seeds.c_str(), "%llu-%llu", &first, &last) != 2 || first > last) {
-        fmt::print(stderr, "simulate: --seeds wants FIRST-LAST\n");
+        std::fputs(core::formatted("simulate: --seeds wants FIRST-LAST\n").c_str(), stderr);
         return false;
     }
     arguments.sweep.first_seed = first;
@@ -76,7 +76,7 @@ bool understand(Arguments& arguments) {
 
 // The arguments that replay a run.
 std::string arguments_of(std::uint64_t seed, const Cuts& cuts) {
-    std::string text = fmt::format(" --seed {}", seed);
+    std::string text = core::formatted(" --seed {}", seed);
     std::string_view separator = " --without ";
     for (unsigned fault = 0; fault < fault_count; ++fault) {
         if ((cuts.faults & bit_of(static_cast<Fault>(fault))) != 0) {
@@ -92,7 +92,7 @@ std::string arguments_of(std::uint64_t seed, const Cuts& cuts) {
         }
     }
     if (cuts.requests_max != ~0U) {
-        text += fmt::format(" --requests {}", cuts.requests_max);
+        text += core::formatted(" --requests {}", cuts.requests_max);
     }
     return text;
 }
@@ -105,22 +105,28 @@ unsigned run_many(const SweepOptions& options) {
     const Totals totals =
         sweep(make_routes, options, [&](std::uint64_t seed, const SeedFailure& failure) {
             ++failures;
-            fmt::print(
-                "seed {} failed: {}\n  replay: simulate{} --trace; make it smaller: "
-                "simulate{} --shrink\n",
-                seed, failure.kind, arguments_of(seed, options.cuts),
-                arguments_of(seed, options.cuts));
+            std::fputs(core::formatted(
+                           "seed {} failed: {}\n  replay: simulate{} --trace; make it smaller: "
+                           "simulate{} --shrink\n",
+                           seed, failure.kind, arguments_of(seed, options.cuts),
+                           arguments_of(seed, options.cuts))
+                           .c_str(),
+                       stdout);
         });
     const std::chrono::duration<double> duration = Clock::now() - begin;
     const double seconds = duration.count();
     const auto number = static_cast<double>(std::max<std::uint64_t>(totals.runs, 1));
-    fmt::print(
-        "{} seeds, {} failed; {:.1f} s, {:.0f} seeds/s, {:.0f} events/s; a seed has on average "
-        "{:.0f} events, {:.0f} turns, {:.1f} answers, {:.1f} faults\n",
-        totals.runs + failures, failures, seconds, static_cast<double>(totals.runs) / seconds,
-        static_cast<double>(totals.events) / seconds, static_cast<double>(totals.events) / number,
-        static_cast<double>(totals.turns) / number, static_cast<double>(totals.answers) / number,
-        static_cast<double>(totals.faults) / number);
+    std::fputs(
+        core::formatted(
+            "{} seeds, {} failed; {:.1f} s, {:.0f} seeds/s, {:.0f} events/s; a seed has on average "
+            "{:.0f} events, {:.0f} turns, {:.1f} answers, {:.1f} faults\n",
+            totals.runs + failures, failures, seconds, static_cast<double>(totals.runs) / seconds,
+            static_cast<double>(totals.events) / seconds,
+            static_cast<double>(totals.events) / number, static_cast<double>(totals.turns) / number,
+            static_cast<double>(totals.answers) / number,
+            static_cast<double>(totals.faults) / number)
+            .c_str(),
+        stdout);
     return failures;
 }
 
@@ -129,20 +135,26 @@ int run_one(const Arguments& arguments) {
     if (arguments.shrink) {
         const auto failure = failure_of(make_routes, arguments.seed, cuts);
         if (!failure) {
-            fmt::print("seed {} does not fail\n", arguments.seed);
+            std::fputs(core::formatted("seed {} does not fail\n", arguments.seed).c_str(), stdout);
             return 0;
         }
         cuts = shrink(make_routes, arguments.seed, cuts);
-        fmt::print("{}: simulate{}\n", failure->kind, arguments_of(arguments.seed, cuts));
+        std::fputs(
+            core::formatted("{}: simulate{}\n", failure->kind, arguments_of(arguments.seed, cuts))
+                .c_str(),
+            stdout);
         if (!arguments.trace) {
             return 1;
         }
     }
     set_tracing(arguments.trace);
     const Summary summary = run(make_routes, arguments.seed, cuts, print_settings);
-    fmt::print("seed {}: {} clients, {} answers, {} events, {} turns, {} faults, {} ms\n",
-               arguments.seed, summary.clients, summary.answers, summary.events, summary.turns,
-               summary.faults, summary.virtual_ms);
+    std::fputs(
+        core::formatted("seed {}: {} clients, {} answers, {} events, {} turns, {} faults, {} ms\n",
+                        arguments.seed, summary.clients, summary.answers, summary.events,
+                        summary.turns, summary.faults, summary.virtual_ms)
+            .c_str(),
+        stdout);
     return 0;
 }
 

@@ -2,10 +2,9 @@
 // answered that its client took for lost, or answered twice. GET / gives back the query, POST / the
 // content, and GET /answered the number of both, itself not counted.
 
-#include <fmt/format.h>
-
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include "http/serve.hpp"
 
@@ -32,7 +31,7 @@ int main(int argument_count, char** arguments) {
         ContentMode::buffered);
     router.get("/answered", [&answered](const Request&, Responder responder) {
         responder.send(Status::ok, "text/plain",
-                       fmt::format("{}", answered.load(std::memory_order_relaxed)));
+                       std::to_string(answered.load(std::memory_order_relaxed)));
     });
     return run(command_line, std::move(router));
 }
