@@ -1,6 +1,7 @@
 #include "http/file_cache.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace enduring::http {
@@ -29,6 +30,8 @@ struct FileCache::Counted {
     Counted(const Counted&) = delete;
     Counted& operator=(const Counted&) = delete;
 };
+
+bool FileCache::is_open(const Entry& entry) noexcept { return entry.file->open != nullptr; }
 
 FileState FileState::of(const struct stat& status) noexcept {
     return {.device = status.st_dev,
@@ -65,8 +68,12 @@ std::shared_ptr<const KnownFile> FileCache::keep(std::string_view path, KnownFil
                                                  std::int64_t now_seconds) {
     drop(path);
     const std::size_t bytes = memory_of(path, file);
-    if (!would_keep(file.state, now_seconds) || !make_room(bytes)) {
+    const bool stays_open = file.open != nullptr;
+    if (!(stays_open || would_keep(file.state, now_seconds)) || !make_room(bytes)) {
         return nullptr;
+    }
+    if (stays_open && descriptors_ == descriptors_max) {
+        erase(std::prev(std::ranges::find_if(entries_.rbegin(), entries_.rend(), is_open).base()));
     }
     const auto counted = std::make_shared<const Counted>(std::move(file), bytes, bytes_);
     const std::shared_ptr<const KnownFile> kept(counted, &counted->file);
@@ -77,6 +84,7 @@ std::shared_ptr<const KnownFile> FileCache::keep(std::string_view path, KnownFil
         entries_.pop_front();
         throw;
     }
+    descriptors_ += stays_open ? 1 : 0;
     return kept;
 }
 
@@ -86,7 +94,20 @@ void FileCache::drop(std::string_view path) {
     }
 }
 
-void FileCache::erase(Entries::iterator entry) {
+std::size_t FileCache::drop_open() noexcept {
+    const std::size_t count = descriptors_;
+    for (auto entry = entries_.begin(); descriptors_ > 0;) {
+        const auto next = std::next(entry);
+        if (is_open(*entry)) {
+            erase(entry);
+        }
+        entry = next;
+    }
+    return count;
+}
+
+void FileCache::erase(Entries::iterator entry) noexcept {
+    descriptors_ -= is_open(*entry) ? 1 : 0;
     by_path_.erase(entry->path);
     entries_.erase(entry);
 }

@@ -1,5 +1,6 @@
-// Small files that stay in memory, so that answering with one takes a look at its state and no
-// reading. Not thread-safe; one per worker's thread and directory.
+// Small files that stay in memory and large ones that stay open, so that answering with one takes a
+// look at its state and no reading or opening. Not thread-safe; one per worker's thread and
+// directory.
 #pragma once
 
 #include <sys/stat.h>
@@ -11,6 +12,8 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+
+#include "http/open_file.hpp"
 
 namespace enduring::http {
 
@@ -35,7 +38,8 @@ struct KnownFile {
     std::int64_t modified_seconds{0};  ///< not later than when it was looked at
     std::string modified;              ///< ... as a date
     std::string_view media_type;
-    std::string content{};  ///< if it is kept
+    std::string content{};                   ///< if that is kept
+    std::shared_ptr<const OpenFile> open{};  ///< ... or else its descriptor
 };
 
 class FileCache {
@@ -45,6 +49,8 @@ class FileCache {
     static constexpr std::int64_t settled_after_seconds = 2;
     /// Not every change moves a time: not one through a mapping before the kernel writes it out.
     static constexpr std::int64_t read_again_after_seconds = 10;
+    /// Of files that stay open. Each holds what it needs on the disk, though it may be deleted.
+    static constexpr std::size_t descriptors_max = 32;
 
     /// bytes_max: of all contents that it has given out and that are still in use, kept or not;
     /// 0: nothing is kept.
@@ -54,14 +60,17 @@ class FileCache {
     /// What is kept for this path, or null. It is to be compared with the file's state of now.
     [[nodiscard]] std::shared_ptr<const KnownFile> find(std::string_view path,
                                                         std::int64_t now_seconds);
-    /// Moves a file with its content into the cache, and gives what is to be sent from. Null, and
-    /// the file is as it was, if it cannot be kept: it has just changed, so that another change
-    /// might not be seen, or there is no room.
+    /// Moves a file with its content or descriptor into the cache, and gives what is to be sent
+    /// from. Null, and the file is as it was, if it cannot be kept: its content has just changed,
+    /// so that another change might not be seen, or there is no room.
     std::shared_ptr<const KnownFile> keep(std::string_view path, KnownFile& file,
                                           std::int64_t now_seconds);
     void drop(std::string_view path);
+    /// Forgets all files that stay open; each is closed when nobody sends it any more. To be called
+    /// within read_again_after_seconds, so that what is deleted goes. Returns how many there were.
+    std::size_t drop_open() noexcept;
 
-    /// Whether a file of this size and state would be kept.
+    /// Whether the content of a file of this size and state would be kept.
     [[nodiscard]] bool would_keep(const FileState& state, std::int64_t now_seconds) const noexcept;
     /// Memory of the contents that are kept or still in use.
     [[nodiscard]] std::size_t bytes() const noexcept { return *bytes_; }
@@ -76,11 +85,14 @@ class FileCache {
     };
     using Entries = std::list<Entry>;
 
-    void erase(Entries::iterator entry);
+    static bool is_open(const Entry& entry) noexcept;
+
+    void erase(Entries::iterator entry) noexcept;
     bool make_room(std::size_t bytes);
 
     std::size_t bytes_max_;
     std::shared_ptr<std::size_t> bytes_;
+    std::size_t descriptors_ = 0;
     Entries entries_;  // the last used first
     std::unordered_map<std::string_view, Entries::iterator> by_path_;
 };

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 #include <memory>
@@ -112,11 +113,10 @@ KnownFile describe(const FileState& state, std::string_view name, std::int64_t n
             .media_type = media_type_of(name)};
 }
 
-// A file that a request asks for: kept, or open.
+// A file that a request asks for.
 struct Found {
     const KnownFile& known;
-    std::shared_ptr<const KnownFile> kept;  // with its content, or null
-    std::shared_ptr<const OpenFile> open;   // else
+    std::shared_ptr<const KnownFile> kept;  // the owner, or null
     FileCache& cache;
     std::string_view path;
     std::int64_t now_seconds;
@@ -142,15 +142,16 @@ void send_kept(Response& response, std::shared_ptr<const KnownFile> kept, std::u
 
 // Adds the content, or a part of it; false if it cannot be read.
 bool add_content(Response& response, Found& found, std::uint64_t offset, std::uint64_t size) {
-    if (found.kept != nullptr) {
+    if (found.known.open == nullptr) {
         send_kept(response, found.kept, offset, size);
         return true;
     }
-    const int file = found.open->get();
+    const int file = found.known.open->get();
     const FileState& state = found.known.state;
     if (size == state.size && size <= read_bytes_max &&
         found.cache.would_keep(state, found.now_seconds)) {
         KnownFile whole = found.known;
+        whole.open = nullptr;
         if (read_whole(file, whole)) {
             found.kept = found.cache.keep(found.path, whole, found.now_seconds);
             if (found.kept != nullptr) {
@@ -168,9 +169,7 @@ bool add_content(Response& response, Found& found, std::uint64_t offset, std::ui
         response.content(std::string_view(bytes));
         return read_range(file, offset, bytes);
     }
-    // A part that is not in the page cache is to be waited for, not to fail with EAGAIN.
-    ::fcntl(file, F_SETFL, 0);
-    response.content(core::FilePiece{offset, size, found.open, file});
+    response.content(core::FilePiece{offset, size, found.known.open, file});
     return true;
 }
 
@@ -220,12 +219,6 @@ void answer(const Request& request, Responder responder, Found found) {
 
 }  // namespace
 
-OpenFile::~OpenFile() {
-    if (descriptor_ >= 0) {
-        ::close(descriptor_);
-    }
-}
-
 struct StaticFiles::Root {
     Root(int descriptor, std::size_t bytes) noexcept : directory(descriptor), cache_bytes(bytes) {}
 
@@ -234,20 +227,37 @@ struct StaticFiles::Root {
 
     // The files that this thread has kept of a directory. They go with the thread, or when it first
     // comes to another directory after the last handler of this one has gone.
-    static FileCache& cache_of(const std::shared_ptr<const Root>& root) {
-        struct Kept {
-            std::weak_ptr<const Root> root;
-            std::unique_ptr<FileCache> cache;
-        };
-        thread_local std::vector<Kept> all;
-        for (const Kept& kept : all) {
-            if (!kept.root.owner_before(root) && !root.owner_before(kept.root)) {
-                return *kept.cache;
+    struct Kept {
+        std::weak_ptr<const Root> root;
+        FileCache files;
+        std::weak_ptr<const void> closing;  // while a timer is set that closes what stays open
+    };
+    static Kept& kept_of(const std::shared_ptr<const Root>& root) {
+        thread_local std::vector<std::unique_ptr<Kept>> all;
+        for (const std::unique_ptr<Kept>& kept : all) {
+            if (!kept->root.owner_before(root) && !root.owner_before(kept->root)) {
+                return *kept;
             }
         }
-        std::erase_if(all, [](const Kept& kept) { return kept.root.expired(); });
-        all.push_back({root, std::make_unique<FileCache>(root->cache_bytes)});
-        return *all.back().cache;
+        std::erase_if(all, [](const auto& kept) { return kept->root.expired(); });
+        all.push_back(std::make_unique<Kept>(Kept{root, FileCache(root->cache_bytes), {}}));
+        return *all.back();
+    }
+
+    // Who stops asking for a file must not keep it on the disk after it was deleted.
+    static void close_later(const std::shared_ptr<const Root>& root, Timers& timers) {
+        Kept& kept = kept_of(root);
+        if (!kept.closing.expired()) {
+            return;
+        }
+        const auto set = std::make_shared<char>();  // lives as long as the timer
+        timers.after(std::chrono::seconds(FileCache::read_again_after_seconds),
+                     [weak = std::weak_ptr(root), set] {
+                         if (const auto still = weak.lock()) {
+                             kept_of(still).files.drop_open();
+                         }
+                     });
+        kept.closing = set;
     }
 };
 
@@ -280,18 +290,21 @@ void StaticFiles::operator()(const Request& request, Responder responder) const 
     const int root = root_->directory.get();
     const std::int64_t now_seconds = ::time(nullptr);
     struct stat status{};
-    FileCache& cache = Root::cache_of(root_);
+    FileCache& cache = Root::kept_of(root_).files;
     if (const auto kept = cache.find(path.relative, now_seconds)) {
         if (::fstatat(root, path.relative.c_str(), &status, 0) == 0 &&
             FileState::of(status) == kept->state) {
-            answer(request, std::move(responder),
-                   {*kept, kept, nullptr, cache, path.relative, now_seconds});
+            answer(request, std::move(responder), {*kept, kept, cache, path.relative, now_seconds});
             return;
         }
         cache.drop(path.relative);
     }
-    const auto file = std::make_shared<const OpenFile>(open_beneath(root, path.relative.c_str()));
-    if (file->get() < 0 || ::fstat(file->get(), &status) != 0) {
+    int descriptor = open_beneath(root, path.relative.c_str());
+    if (descriptor < 0 && (errno == EMFILE || errno == ENFILE) && cache.drop_open() > 0) {
+        descriptor = open_beneath(root, path.relative.c_str());
+    }
+    const auto file = std::make_shared<const OpenFile>(descriptor);
+    if (descriptor < 0 || ::fstat(descriptor, &status) != 0) {
         Response response = error_response(status_of(errno));
         if (response.status() == Status::service_unavailable) {
             // Out of descriptors: another client's file ends soon.
@@ -308,9 +321,18 @@ void StaticFiles::operator()(const Request& request, Responder responder) const 
         responder.send(error_response(Status::not_found));
         return;
     }
-    const KnownFile known = describe(FileState::of(status), path.relative, now_seconds);
-    answer(request, std::move(responder),
-           {known, nullptr, file, cache, path.relative, now_seconds});
+    KnownFile known = describe(FileState::of(status), path.relative, now_seconds);
+    known.open = file;
+    if (known.state.size > read_bytes_max) {
+        // A part that is not in the page cache is to be waited for, not to fail with EAGAIN.
+        ::fcntl(descriptor, F_SETFL, 0);
+        if (const auto kept = cache.keep(path.relative, known, now_seconds)) {
+            Root::close_later(root_, responder.timers());
+            answer(request, std::move(responder), {*kept, kept, cache, path.relative, now_seconds});
+            return;
+        }
+    }
+    answer(request, std::move(responder), {known, nullptr, cache, path.relative, now_seconds});
 }
 
 }  // namespace enduring::http

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "http/open_file.hpp"
+
 namespace enduring::http {
 namespace {
 
@@ -116,6 +118,25 @@ TEST(FileCache, WhatIsBeingSentOutlivesTheCache) {
         file = keep(cache, "a", file_of(10'000), now);
     }
     EXPECT_EQ(file->content, std::string(10'000, 'x'));
+}
+
+TEST(FileCache, WhatStaysOpenIsForgottenAtOnce) {
+    FileCache cache(100'000);
+    const auto open = std::make_shared<const OpenFile>(-1);
+    KnownFile changed = file_of(0, now);
+    changed.open = open;
+    EXPECT_NE(cache.keep("a", changed, now), nullptr) << "its content is read anew each time";
+    keep(cache, "b", file_of(10), now);
+    KnownFile other = file_of(0);
+    other.open = open;
+    EXPECT_NE(cache.keep("c", other, now), nullptr);
+    cache.drop("c");
+    EXPECT_EQ(open.use_count(), 2);
+    EXPECT_EQ(cache.drop_open(), 1U);
+    EXPECT_EQ(open.use_count(), 1);
+    EXPECT_EQ(cache.find("a", now), nullptr);
+    EXPECT_NE(cache.find("b", now), nullptr);
+    EXPECT_EQ(cache.drop_open(), 0U);
 }
 
 TEST(FileCache, ACacheOfNothingKeepsNothing) {

@@ -91,6 +91,10 @@ class SessionFixture : public testing::Test {
     }
 
     void pump() { loop_.pump(); }
+    void pass_ms(std::uint64_t time_ms) {
+        loop_.clock_ms() += time_ms;
+        loop_.begin_turn();
+    }
 
     /// The client gets everything that was sent so far, and forgets it.
     std::string take_received(TestConnection& connection) {

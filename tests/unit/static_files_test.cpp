@@ -3,18 +3,21 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +26,7 @@
 
 #include "http/date.hpp"
 #include "http/file_cache.hpp"
+#include "http/open_file.hpp"
 #include "session_fixture.hpp"
 
 namespace enduring::http {
@@ -61,6 +65,17 @@ class StaticFilesTest : public SessionFixture {
 
     void write(const fs::path& name, std::string_view content) const {
         std::ofstream(root_ / name, std::ios::binary) << content;
+    }
+    static std::size_t descriptors() {
+        std::size_t count = 0;
+        for ([[maybe_unused]] const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+            ++count;
+        }
+        return count;
+    }
+    /// As long as a file stays open that nobody is sent.
+    void pass_time() {
+        pass_ms(static_cast<std::uint64_t>(FileCache::read_again_after_seconds) * 1000 + 1);
     }
     /// Reads that this process has made, those of this number included.
     static std::uint64_t reads() {
@@ -338,14 +353,9 @@ TEST_F(StaticFilesTest, ALargeFileIsStreamed) {
 }
 
 TEST_F(StaticFilesTest, NoDescriptorIsLeftOpen) {
-    const auto descriptors = [] {
-        std::size_t count = 0;
-        for ([[maybe_unused]] const auto& entry : fs::directory_iterator("/proc/self/fd")) {
-            ++count;
-        }
-        return count;
-    };
     write("large", std::string(100'000, 'x'));
+    request("/none");  // now what was kept of other directories has gone
+    connections_.clear();
     const std::size_t before = descriptors();
     for (const std::string_view target : {"/a.txt", "/large", "/dir", "/dir/", "/none", "/../x"}) {
         for (const std::string_view method : {"GET", "HEAD"}) {
@@ -355,7 +365,82 @@ TEST_F(StaticFilesTest, NoDescriptorIsLeftOpen) {
         }
     }
     connections_.clear();
+    EXPECT_EQ(descriptors(), before + 1) << "the large file's, for the next who wants it";
+    pass_time();
     EXPECT_EQ(descriptors(), before);
+}
+
+TEST_F(StaticFilesTest, ALargeFileStaysOpenForAWhile) {
+    write("large", std::string(100'000, 'x'));
+    request("/large");
+    const int first = connections_.back()->files.back().descriptor;
+    request("/large");
+    EXPECT_EQ(connections_.back()->files.back().descriptor, first);
+    EXPECT_EQ(content_of(request("/large", "Range: bytes=-5\r\n")), "xxxxx");
+    pass_time();
+    request("/large");
+    pass_time();
+    EXPECT_NE(::fcntl(first, F_GETFD), -1) << "who is still sent it keeps it open";
+    fs::remove(root_ / "large");
+    EXPECT_EQ(status_of(request("/large")), 404U);
+}
+
+// Each change is seen from the next request on, as with small files.
+TEST_F(StaticFilesTest, WhatStaysOpenIsTheFileOfNow) {
+    const auto modified = [this] { return field_of(request("/large", "", "HEAD"), "ETag"); };
+    write("large", std::string(100'000, 'a'));
+    set_time("large", modified_);
+    request("/large");
+    const auto tag = modified();
+    write("large", std::string(100'001, 'b'));
+    EXPECT_EQ(content_of(request("/large")), "<file 0+100001>");
+    EXPECT_EQ(content_of(request("/large", "Range: bytes=0-2\r\n")), "bbb");
+    EXPECT_NE(modified(), tag);
+    write("new", std::string(100'001, 'c'));
+    fs::rename(root_ / "new", root_ / "large");
+    EXPECT_EQ(content_of(request("/large", "Range: bytes=0-2\r\n")), "ccc");
+    fs::remove(root_ / "large");
+    fs::create_symlink("../secret.txt", root_ / "large");
+    EXPECT_EQ(status_of(request("/large")), 404U);
+}
+
+TEST_F(StaticFilesTest, OnlySoManyFilesStayOpen) {
+    request("/none");
+    connections_.clear();
+    const std::size_t before = descriptors();
+    const std::size_t files = FileCache::descriptors_max + 5;
+    for (std::size_t i = 0; i < files; ++i) {
+        const std::string name = "large" + std::to_string(i);
+        write(name, std::string(70'000, 'x'));
+        request("/" + name);
+    }
+    connections_.clear();
+    EXPECT_EQ(descriptors(), before + FileCache::descriptors_max);
+    pass_time();
+    EXPECT_EQ(descriptors(), before);
+}
+
+// Descriptors that are only kept in case go first when they are scarce.
+TEST_F(StaticFilesTest, WhatStaysOpenMakesRoomForOthers) {
+    write("large", std::string(100'000, 'x'));
+    request("/large");
+    connections_.clear();
+    rlimit limit{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+    std::vector<std::unique_ptr<OpenFile>> others;
+    rlimit low = limit;
+    low.rlim_cur = std::min<rlim_t>(limit.rlim_cur, 256);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+    int descriptor = 0;
+    while ((descriptor = ::open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0) {
+        others.push_back(std::make_unique<OpenFile>(descriptor));
+    }
+    EXPECT_EQ(content_of(request("/a.txt")), "0123456789");
+    others.push_back(std::make_unique<OpenFile>(::open("/dev/null", O_RDONLY | O_CLOEXEC)));
+    EXPECT_EQ(status_of(request("/dir/deep/b.css")), 503U) << "there is none left to give";
+    others.clear();
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+    EXPECT_EQ(content_of(request("/dir/deep/b.css")), "p{}");
 }
 
 // A file is kept once it has been left alone for a while; every change is seen from the next
