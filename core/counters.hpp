@@ -40,10 +40,13 @@ struct Counters {
     Counter bytes_received;
     Counter bytes_sent;
     Counter turns;
+    Counter submissions;
     Counter completions;
     Counter late_completions;
     Counter starvations;
     Counter submit_errors;
+    Counter timers_due;
+    Counter timer_lag_ms;
     std::array<Counter, reason_count> closed{};  ///< connections, by Reason
 
     Counters& operator+=(const Counters& other) noexcept;
@@ -56,6 +59,7 @@ struct CounterDescription {
     Counter Counters::* counter;
     const char* name;
     const char* meaning;
+    unsigned per_unit = 1;  ///< the name speaks of units of which each is so many
 };
 
 /// All of them, but for those by reason.
@@ -70,6 +74,7 @@ inline constexpr std::array counter_descriptions{
     CounterDescription{&Counters::bytes_received, "received_bytes", "Bytes received"},
     CounterDescription{&Counters::bytes_sent, "sent_bytes", "Bytes that the kernel took"},
     CounterDescription{&Counters::turns, "loop_turns", "Turns of the workers' loops"},
+    CounterDescription{&Counters::submissions, "submissions", "Submissions taken by the rings"},
     CounterDescription{&Counters::completions, "completions", "Completions taken from the rings"},
     CounterDescription{&Counters::late_completions, "late_completions",
                        "Completions of an earlier life of their slot; none is expected"},
@@ -77,6 +82,9 @@ inline constexpr std::array counter_descriptions{
                        "Receives that found no free buffer"},
     CounterDescription{&Counters::submit_errors, "submit_errors",
                        "Submissions that the kernel refused for the moment"},
+    CounterDescription{&Counters::timers_due, "timers_due", "Timers of connections that were due"},
+    CounterDescription{&Counters::timer_lag_ms, "timer_lag_seconds",
+                       "How long after their times due timers were found, in all", 1'000},
 };
 
 }  // namespace enduring::core

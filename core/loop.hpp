@@ -114,7 +114,10 @@ class Loop final : public Host<typename ProtocolType::Session> {
         counters_.completions += completions;
         if (catch_up_.may_judge(completions, all_submitted)) [[likely]] {
             wheel_.expire(now_ms_, [this](std::uint32_t slot) {
-                connections_.at(slot).timer_ms = TimerWheel::never;
+                Connection& connection = connections_.at(slot);
+                ++counters_.timers_due;
+                counters_.timer_lag_ms += now_ms_ - connection.timer_ms;
+                connection.timer_ms = TimerWheel::never;
                 due_.push_back(slot);
             });
         }

@@ -29,10 +29,11 @@ class Submitter {
             return true;
         }
         buffers_.publish();
+        const std::uint32_t room_before = ring_.sqe_room();
         if (ring_.submit() < 0) {
             ++counters_.submit_errors;
         }
-        see_submitted();
+        see_submitted(room_before);
         return ring_.sqe_room() >= submissions_per_step;
     }
 
@@ -48,10 +49,11 @@ class Submitter {
     /// the kernel has all submissions now.
     bool submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
         buffers_.publish();
+        const std::uint32_t room_before = ring_.sqe_room();
         if (ring_.submit_and_wait(timeout_ms) != 0) {
             ++counters_.submit_errors;
         }
-        see_submitted();
+        see_submitted(room_before);
         return ring_.sqe_room() == capacity_;
     }
 
@@ -63,8 +65,10 @@ class Submitter {
 
   private:
     // The kernel may take only some, when it is short of memory.
-    void see_submitted() {
-        if (ring_.sqe_room() == capacity_) [[likely]] {
+    void see_submitted(std::uint32_t room_before) {
+        const std::uint32_t room = ring_.sqe_room();
+        counters_.submissions += room - room_before;
+        if (room == capacity_) [[likely]] {
             ++epoch_;
         }
     }

@@ -29,7 +29,7 @@ Options admin_options(const core::Address& address) {
 Router admin_routes(const Server& server) {
     Router router;
     router.get("/metrics", [&server](const Request&, Responder responder) {
-        std::string text = metrics_text(server.counters());
+        std::string text = metrics_text(server.counters_of_workers());
         if (const auto log = server.log_counts()) {
             text += log_metrics_text(log->written, log->dropped);
         }

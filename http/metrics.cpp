@@ -1,8 +1,8 @@
 #include "http/metrics.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <iterator>
 
 #include "core/format.hpp"
 
@@ -16,32 +16,47 @@ void add_description(std::string& text, std::string_view name, std::string_view 
                            meaning, type);
 }
 
+// A number as so many units, of which each is per_unit of what was counted.
+std::string in_units(std::uint64_t value, unsigned per_unit) {
+    return per_unit == 1 ? core::formatted("{}", value)
+                         : core::formatted("{}", static_cast<double>(value) / per_unit);
+}
+
+// The numbers are a moment apart: more may have been closed than were accepted just before.
+std::uint64_t open_of(const core::Counters& counters) {
+    const std::uint64_t closed = counters.closed_total();
+    return std::max<std::uint64_t>(counters.accepted, closed) - closed;
+}
+
 }  // namespace
 
-std::string metrics_text(const core::Counters& counters) {
+std::string metrics_text(std::span<const core::Counters> workers) {
     std::string text;
     for (const core::CounterDescription& description : core::counter_descriptions) {
         const std::string name = core::formatted("{}_total", description.name);
-        const std::uint64_t value = counters.*description.counter;
         add_description(text, name, "counter", description.meaning);
-        core::append_formatted(text, "enduring_{} {}\n", name, value);
+        for (std::size_t worker = 0; worker < workers.size(); ++worker) {
+            core::append_formatted(
+                text, "enduring_{}{{worker=\"{}\"}} {}\n", name, worker,
+                in_units(workers[worker].*description.counter, description.per_unit));
+        }
     }
     add_description(text, "connections_closed_total", "counter",
                     "Connections closed, by the one reason that each has");
-    for (std::size_t i = 0; i < counters.closed.size(); ++i) {
-        const auto reason = static_cast<core::Reason>(i);
-        if (reason == core::Reason::none) {
-            continue;  // no connection is closed without a reason
+    for (std::size_t worker = 0; worker < workers.size(); ++worker) {
+        // No connection is closed without a reason.
+        for (std::size_t i = 1; i < core::reason_count; ++i) {
+            core::append_formatted(
+                text, "enduring_connections_closed_total{{worker=\"{}\",reason=\"{}\"}} {}\n",
+                worker, core::name_of(static_cast<core::Reason>(i)),
+                std::uint64_t{workers[worker].closed[i]});
         }
-        const std::uint64_t value = counters.closed[i];
-        core::append_formatted(text, "enduring_connections_closed_total{{reason=\"{}\"}} {}\n",
-                               core::name_of(reason), value);
     }
     add_description(text, "connections_open", "gauge", "Connections that have a slot now");
-    // The numbers are a moment apart: more may have been closed than were accepted just before.
-    const std::uint64_t closed = counters.closed_total();
-    core::append_formatted(text, "enduring_connections_open {}\n",
-                           std::max<std::uint64_t>(counters.accepted, closed) - closed);
+    for (std::size_t worker = 0; worker < workers.size(); ++worker) {
+        core::append_formatted(text, "enduring_connections_open{{worker=\"{}\"}} {}\n", worker,
+                               open_of(workers[worker]));
+    }
     return text;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,9 +13,10 @@ namespace enduring::http {
 
 inline constexpr std::string_view metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All metrics have names that begin with "enduring_". Every closed connection is counted in
+/// What each worker has counted, in their order. All metrics have names that begin with
+/// "enduring_", and the worker's number as a label. Every closed connection is counted in
 /// enduring_connections_closed_total under exactly one reason.
-[[nodiscard]] std::string metrics_text(const core::Counters& counters);
+[[nodiscard]] std::string metrics_text(std::span<const core::Counters> workers);
 
 /// Those of the access log.
 [[nodiscard]] std::string log_metrics_text(std::uint64_t written, std::uint64_t dropped);

@@ -328,6 +328,14 @@ core::Counters Server::counters() const {
     return sum;
 }
 
+std::vector<core::Counters> Server::counters_of_workers() const {
+    std::vector<core::Counters> counters;
+    for (const auto& worker : parts_->workers) {
+        counters.push_back(worker->loop().counters());
+    }
+    return counters;
+}
+
 bool Server::ready() const noexcept { return parts_->ready; }
 
 void Server::reopen_log() noexcept {

@@ -60,6 +60,8 @@ class Server {
     [[nodiscard]] std::vector<std::uint32_t> connections() const;
     /// What was counted so far by all workers together. From any thread; a moment old.
     [[nodiscard]] core::Counters counters() const;
+    /// The same of each worker.
+    [[nodiscard]] std::vector<core::Counters> counters_of_workers() const;
     /// It serves, and has not been told to stop. From any thread.
     [[nodiscard]] bool ready() const noexcept;
     /// The file of the access log was renamed: a new one is begun soon. From any thread.

@@ -293,19 +293,34 @@ def parse_address(text: str) -> Address:
     return (url[1], int(url[3]), 0, 0) if url[1] else (url[2], int(url[3]))
 
 
-SAMPLE = re.compile(r'([a-z_]+)(?:\{reason="([a-z_]+)"\})? (\d+)')
+SAMPLE = re.compile(r'([a-z_]+)(?:\{([a-z_]+="[^"\\]*"(?:,[a-z_]+="[^"\\]*")*)\})? (\S+)')
+LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
 
 
-def parse_metrics(text: str) -> dict[str, int]:
-    """The samples by name, or by reason where they have one."""
-    samples = {}
+def parse_samples(text: str) -> list[tuple[str, dict[str, str], float]]:
+    """The samples with their names, labels and values."""
+    samples = []
     for line in text.splitlines():
         if not line.startswith("#"):
             sample = SAMPLE.fullmatch(line)
             if sample is None:
                 raise AssertionError(f"no line of a metric: {line!r}")
-            samples[sample[2] or sample[1]] = int(sample[3])
+            number = int(sample[3]) if sample[3].isdigit() else float(sample[3])
+            samples.append((sample[1], dict(LABEL.findall(sample[2] or "")), number))
     return samples
+
+
+def parse_metrics(text: str) -> dict[str, float]:
+    """What all workers together have, by name and further labels; for closed connections by reason
+    alone."""
+    metrics: dict[str, float] = {}
+    for name, labels, number in parse_samples(text):
+        labels.pop("worker", None)
+        key = labels.pop("reason", name)
+        if labels:
+            key += "{" + ",".join(f'{label}="{value}"' for label, value in labels.items()) + "}"
+        metrics[key] = metrics.get(key, 0) + number
+    return metrics
 
 
 class Server:
@@ -417,15 +432,15 @@ class Server:
         with Client(self.admin_address) as client:
             return client.exchange(get(target, "Connection: close"))
 
-    def metrics(self) -> dict[str, int]:
-        """What /metrics says, by name; for closed connections by reason."""
+    def metrics(self) -> dict[str, float]:
+        """What /metrics says of all workers together: see parse_metrics()."""
         response = self.ask_admin("/metrics")
         assert response.status == 200
         return parse_metrics(response.body.decode())
 
     def closed(self, reason: str) -> int:
         """Connections that ended for this reason so far."""
-        return self.metrics()[reason]
+        return int(self.metrics()[reason])
 
     def check_counts(self) -> None:
         """All clients have gone: so have their connections, each for one reason. A server that is

@@ -173,6 +173,32 @@ TEST_F(LoopTest, AFullServerThatDrainsWaitsForItsLastAnswer) {
     EXPECT_GT(ring_.waited_ms.value_or(1), 0U) << "it lingers, and must not turn meanwhile";
 }
 
+TEST_F(LoopTest, SubmissionsAreCounted) {
+    start({});
+    // An accept and the receive of the connection.
+    EXPECT_EQ(loop_->counters().submissions, 2U);
+    ring_.receive("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    ASSERT_EQ(awaited_.size(), 1U);
+    awaited_.front().send(http::Status::ok, "text/plain", "sent");
+    turn(2);
+    EXPECT_EQ(loop_->counters().submissions, 3U);
+}
+
+TEST_F(LoopTest, TheLagOfTimersIsCounted) {
+    TimeLimits times;
+    times.header_timeout_ms = 1'000;
+    times.connection_max_age_ms = 0;
+    start(times);
+    ring_.time_ms += 999;
+    turn();
+    EXPECT_EQ(loop_->counters().timers_due, 0U);
+    ring_.time_ms += 201;
+    turn();
+    EXPECT_EQ(loop_->counters().timers_due, 1U);
+    EXPECT_EQ(loop_->counters().timer_lag_ms, 200U);
+}
+
 TEST_F(LoopTest, AnAcceptThatFindsNoRoomIsTriedAgainAtOnce) {
     start({}, 64);
     ASSERT_EQ(ring_.accepts, 1U);

@@ -8,17 +8,19 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace enduring::http {
 namespace {
 
 /// Samples by their names with labels. Fails on what is no text of Prometheus (its "exposition
 /// formats"): each metric is described before its samples, which come together.
-std::map<std::string, std::uint64_t> parse(const std::string& text) {
+std::map<std::string, double> parse(const std::string& text) {
     static const std::regex help(R"(# HELP ([a-z_]+) ([^\n\\]+\.))");
     static const std::regex type(R"(# TYPE ([a-z_]+) (counter|gauge))");
-    static const std::regex sample(R"re(([a-z_]+)(\{[a-z]+="[a-z_]+"\})? ([0-9]+))re");
-    std::map<std::string, std::uint64_t> samples;
+    static const std::regex sample(
+        R"re(([a-z_]+)(\{[a-z]+="[a-z0-9_]+"(?:,[a-z]+="[a-z_]+")*\})? ([0-9.]+))re");
+    std::map<std::string, double> samples;
     std::set<std::string> described;
     std::string helped;
     std::string current;
@@ -35,7 +37,7 @@ std::map<std::string, std::uint64_t> parse(const std::string& text) {
         } else if (std::regex_match(line, match, sample)) {
             EXPECT_EQ(match[1], current);
             const std::string name = match[1].str() + match[2].str();
-            EXPECT_TRUE(samples.emplace(name, std::stoull(match[3])).second) << name;
+            EXPECT_TRUE(samples.emplace(name, std::stod(match[3])).second) << name;
         } else {
             ADD_FAILURE() << "no line of a metric: " << line;
         }
@@ -44,16 +46,23 @@ std::map<std::string, std::uint64_t> parse(const std::string& text) {
     return samples;
 }
 
-TEST(Metrics, ShowEveryCounter) {
+// The first worker has counted nothing, so that it cannot stand in for the second.
+std::vector<core::Counters> second_of_two(const core::Counters& counters) { return {{}, counters}; }
+
+TEST(Metrics, ShowEveryCounterOfEachWorker) {
     core::Counters counters;
     std::uint64_t number = 1'000;
     for (const core::CounterDescription& description : core::counter_descriptions) {
         counters.*description.counter += number++;
     }
-    const auto samples = parse(metrics_text(counters));
+    const auto samples = parse(metrics_text(second_of_two(counters)));
     number = 1'000;
     for (const core::CounterDescription& description : core::counter_descriptions) {
-        EXPECT_EQ(samples.at("enduring_" + std::string(description.name) + "_total"), number++);
+        const std::string name = "enduring_" + std::string(description.name) + "_total";
+        EXPECT_EQ(samples.at(name + "{worker=\"0\"}"), 0) << name;
+        EXPECT_DOUBLE_EQ(samples.at(name + "{worker=\"1\"}"),
+                         static_cast<double>(number++) / description.per_unit)
+            << name;
     }
 }
 
@@ -63,16 +72,17 @@ TEST(Metrics, ShowEachReasonAndWhatIsOpen) {
     for (std::size_t i = 1; i < core::reason_count; ++i) {
         counters.closed[i] += i;
     }
-    const auto samples = parse(metrics_text(counters));
-    std::uint64_t sum = 0;
+    const auto samples = parse(metrics_text(second_of_two(counters)));
+    double sum = 0;
     for (std::size_t i = 1; i < core::reason_count; ++i) {
         const std::string reason(core::name_of(static_cast<core::Reason>(i)));
-        const auto value =
-            samples.at("enduring_connections_closed_total{reason=\"" + reason + "\"}");
+        const double value = samples.at(
+            "enduring_connections_closed_total{worker=\"1\",reason=\"" + reason + "\"}");
         EXPECT_EQ(value, i) << reason;
         sum += value;
     }
-    EXPECT_EQ(samples.at("enduring_connections_open"), 1'000 - sum);
+    EXPECT_EQ(samples.at("enduring_connections_open{worker=\"0\"}"), 0);
+    EXPECT_EQ(samples.at("enduring_connections_open{worker=\"1\"}"), 1'000 - sum);
 }
 
 }  // namespace

@@ -422,8 +422,15 @@ TEST(ServerAdmin, TellsWhatItCountsAndWhetherItIsReady) {
         EXPECT_PRED_FORMAT2(testing::IsSubstring, "404 Not Found", ask(port, "/metrics"));
         const std::string metrics = ask(admin_port, "/metrics");
         EXPECT_PRED_FORMAT2(testing::IsSubstring, "text/plain; version=0.0.4", metrics);
-        EXPECT_PRED_FORMAT2(testing::IsSubstring, "\nenduring_connections_accepted_total 2\n",
-                            metrics)
+        for (const char* worker : {"0", "1"}) {
+            EXPECT_PRED_FORMAT2(
+                testing::IsSubstring,
+                "\nenduring_connections_accepted_total{worker=\"" + std::string(worker) + "\"} ",
+                metrics);
+        }
+        const std::vector<core::Counters> counters = (*server)->counters_of_workers();
+        ASSERT_EQ(counters.size(), 2U);
+        EXPECT_EQ(counters[0].accepted + counters[1].accepted, 2U)
             << "those of the admin listener do not count";
         EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", ask(admin_port, "/healthz"));
         EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", ask(admin_port, "/readyz"));

@@ -16,7 +16,7 @@ def sanitizers(program: Path) -> str:
         return ", ".join(name for symbol, name in names.items() if octets.find(symbol) >= 0)
 
 
-def judge_counts(counts: dict[str, int], connections: int) -> Iterator[str]:
+def judge_counts(counts: dict[str, float], connections: int) -> Iterator[str]:
     """What is wrong with the metrics, all connections being gone."""
     closed = {name: count for name, count in counts.items() if not name.startswith("enduring_")}
     accepted = counts.get("enduring_connections_accepted_total")
