@@ -53,10 +53,15 @@ class Host {
 /// the sessions share. Each function that gets an output gives the session's progress.
 template <class P>
 concept Protocol = requires(P protocol, typename P::Session& session, SendQueue& output,
-                            std::span<const char> bytes, ConnectionId id, std::uint64_t now_ms) {
+                            std::span<const char> bytes, ConnectionId id, std::uint64_t now_us) {
     protocol.attach(static_cast<Host<typename P::Session>*>(nullptr));
-    /// A turn begins: time has moved.
-    protocol.begin_turn(now_ms);
+    /// A turn begins: time has moved. Host::now_ms() is the same time in milliseconds.
+    protocol.begin_turn(now_us);
+    /// Whether end_turn() must be called for this turn, if it is not called anyway.
+    { protocol.measures_turn() } -> std::same_as<bool>;
+    /// The turn's work is done, and the loop is about to hand its submissions to the kernel and to
+    /// wait. Nothing may be sent or woken any more.
+    protocol.end_turn(now_us);
     /// When the next turn must begin at the latest, as far as the protocol is concerned.
     { protocol.next_ms() } -> std::same_as<std::uint64_t>;
     /// Another thread has left something to do, and sent Command::run.

@@ -3,8 +3,9 @@
 // protocol does) or about how they are sent (transmitter). A template over the ring, so that tests
 // can drive it with a simulated kernel.
 //
-// A turn: submit and wait, read the clock once, take every completion, let woken sessions go on,
-// see what is due, begin one output operation for each connection that has something to send.
+// A turn: submit and wait, read the clock, take every completion, let woken sessions go on, see
+// what is due, begin one output operation for each connection that has something to send. The clock
+// is read again before the next wait if that has a limit, or if the protocol measures its turns.
 #pragma once
 
 #include <algorithm>
@@ -64,7 +65,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
           buffers_(buffers),
           protocol_(protocol),
           options_(std::move(options)),
-          now_ms_(ring.now_ms()),
+          now_ms_(ring.now_us() / 1'000),
           submitter_(ring, buffers, counters_),
           acceptor_(submitter_, counters_, options_.neighbours),
           transmitter_(submitter_, counters_, options_.chunks_max),
@@ -97,12 +98,18 @@ class Loop final : public Host<typename ProtocolType::Session> {
         accept();
         const std::uint64_t last_ms = now_ms_;
         const auto wait = wait_ms(until_ms);
-        const std::uint64_t begin_ms = wait.value_or(0) > 0 ? ring_.now_ms() : last_ms;
+        std::uint64_t begin_ms = last_ms;
+        if (wait.value_or(0) > 0 || protocol_.measures_turn()) {
+            const std::uint64_t begin_us = ring_.now_us();
+            begin_ms = begin_us / 1'000;
+            protocol_.end_turn(begin_us);
+        }
         const bool all_submitted = submitter_.submit_and_wait(wait);
-        now_ms_ = ring_.now_ms();
+        const std::uint64_t now_us = ring_.now_us();
+        now_ms_ = now_us / 1'000;
         catch_up_.begin_turn(wait ? last_ms + *wait : TimerWheel::never, last_ms, now_ms_);
         note_absence(last_ms, begin_ms, wait);
-        protocol_.begin_turn(now_ms_);
+        protocol_.begin_turn(now_us);
         ++counters_.turns;
         const unsigned completions = ring_.drain([this](const Completion& completion) {
             if (!submitter_.has_room()) {

@@ -243,11 +243,11 @@ Result<void> Ring::register_buffer_ring(io_uring_buf_ring* memory, std::uint32_t
     return {};
 }
 
-std::uint64_t Ring::now_ms() const noexcept {
+std::uint64_t Ring::now_us() const noexcept {
     timespec now{};
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1000 +
-           static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
+           static_cast<std::uint64_t>(now.tv_nsec) / 1'000;
 }
 
 void Ring::limit_unsent(int socket, Unsent most) noexcept {

@@ -94,8 +94,8 @@ class Ring {
 
     [[nodiscard]] int descriptor() const noexcept { return ring_.ring_fd; }
 
-    /// Monotonic time; one reading a turn.
-    [[nodiscard]] std::uint64_t now_ms() const noexcept;
+    /// Monotonic time; one or two readings a turn.
+    [[nodiscard]] std::uint64_t now_us() const noexcept;
     /// shutdown(SHUT_WR), as a plain call: the kernel runs the ring's own operation on a thread.
     void shutdown_write(int socket) noexcept;
     /// Says how much output the kernel may keep of a connection. Where it cannot, as of a socket

@@ -1,11 +1,27 @@
 #include "http/admin.hpp"
 
+#include <cstddef>
 #include <string>
+#include <vector>
 
 #include "http/metrics.hpp"
 #include "http/server.hpp"
 
 namespace enduring::http {
+
+namespace {
+
+std::vector<WorkerNumbers> numbers_of(const Server& server) {
+    const std::vector<core::Counters> counters = server.counters_of_workers();
+    const std::vector<ExchangeCounts> exchanges = server.exchanges_of_workers();
+    std::vector<WorkerNumbers> numbers;
+    for (std::size_t i = 0; i < counters.size(); ++i) {
+        numbers.push_back({counters[i], exchanges[i]});
+    }
+    return numbers;
+}
+
+}  // namespace
 
 Options admin_options(const core::Address& address) {
     Options options;
@@ -29,7 +45,7 @@ Options admin_options(const core::Address& address) {
 Router admin_routes(const Server& server) {
     Router router;
     router.get("/metrics", [&server](const Request&, Responder responder) {
-        std::string text = metrics_text(server.counters_of_workers());
+        std::string text = metrics_text(numbers_of(server));
         if (const auto log = server.log_counts()) {
             text += log_metrics_text(log->written, log->dropped);
         }

@@ -22,25 +22,35 @@ std::string in_units(std::uint64_t value, unsigned per_unit) {
                          : core::formatted("{}", static_cast<double>(value) / per_unit);
 }
 
+constexpr unsigned us_per_s = 1'000'000;
+
 // The numbers are a moment apart: more may have been closed than were accepted just before.
 std::uint64_t open_of(const core::Counters& counters) {
     const std::uint64_t closed = counters.closed_total();
     return std::max<std::uint64_t>(counters.accepted, closed) - closed;
 }
 
-}  // namespace
+std::string_view label_of(unsigned method) {
+    return method == methodless                             ? "none"
+           : method == static_cast<unsigned>(Method::other) ? "other"
+                                                            : name_of(static_cast<Method>(method));
+}
 
-std::string metrics_text(std::span<const core::Counters> workers) {
-    std::string text;
+using Workers = std::span<const WorkerNumbers>;
+
+void add_counters(std::string& text, Workers workers) {
     for (const core::CounterDescription& description : core::counter_descriptions) {
         const std::string name = core::formatted("{}_total", description.name);
         add_description(text, name, "counter", description.meaning);
         for (std::size_t worker = 0; worker < workers.size(); ++worker) {
             core::append_formatted(
                 text, "enduring_{}{{worker=\"{}\"}} {}\n", name, worker,
-                in_units(workers[worker].*description.counter, description.per_unit));
+                in_units(workers[worker].counters.*description.counter, description.per_unit));
         }
     }
+}
+
+void add_connections(std::string& text, Workers workers) {
     add_description(text, "connections_closed_total", "counter",
                     "Connections closed, by the one reason that each has");
     for (std::size_t worker = 0; worker < workers.size(); ++worker) {
@@ -49,14 +59,67 @@ std::string metrics_text(std::span<const core::Counters> workers) {
             core::append_formatted(
                 text, "enduring_connections_closed_total{{worker=\"{}\",reason=\"{}\"}} {}\n",
                 worker, core::name_of(static_cast<core::Reason>(i)),
-                std::uint64_t{workers[worker].closed[i]});
+                std::uint64_t{workers[worker].counters.closed[i]});
         }
     }
     add_description(text, "connections_open", "gauge", "Connections that have a slot now");
     for (std::size_t worker = 0; worker < workers.size(); ++worker) {
         core::append_formatted(text, "enduring_connections_open{{worker=\"{}\"}} {}\n", worker,
-                               open_of(workers[worker]));
+                               open_of(workers[worker].counters));
     }
+}
+
+// Of the many combinations only those that there have been.
+void add_requests(std::string& text, Workers workers) {
+    add_description(text, "requests_total", "counter",
+                    "Complete answers, by method and status; without a method: to what was no "
+                    "request");
+    for (std::size_t worker = 0; worker < workers.size(); ++worker) {
+        for (unsigned method = 0; method <= methodless; ++method) {
+            for (unsigned i = 0; i < status_class_count; ++i) {
+                const std::uint64_t count = workers[worker].exchanges.answers[method][i];
+                if (count != 0) {
+                    core::append_formatted(
+                        text,
+                        "enduring_requests_total{{worker=\"{}\",method=\"{}\",status=\"{}xx\"}} "
+                        "{}\n",
+                        worker, label_of(method), i + 1, count);
+                }
+            }
+        }
+    }
+}
+
+void add_durations(std::string& text, Workers workers) {
+    constexpr auto& bounds = DurationCounts::bounds_us;
+    constexpr std::string_view name = "request_duration_seconds";
+    add_description(text, name, "histogram",
+                    "How long exchanges took, from the turn in which the head was complete to the "
+                    "end of that in which the answer was");
+    for (std::size_t worker = 0; worker < workers.size(); ++worker) {
+        const DurationCounts& durations = workers[worker].exchanges.durations;
+        std::uint64_t count = 0;
+        for (std::size_t i = 0; i <= bounds.size(); ++i) {
+            count += durations.counts[i];
+            core::append_formatted(
+                text, "enduring_{}_bucket{{worker=\"{}\",le=\"{}\"}} {}\n", name, worker,
+                i < bounds.size() ? in_units(bounds[i], us_per_s) : "+Inf", count);
+        }
+        core::append_formatted(text,
+                               "enduring_{0}_sum{{worker=\"{1}\"}} {2}\n"
+                               "enduring_{0}_count{{worker=\"{1}\"}} {3}\n",
+                               name, worker, in_units(durations.sum_us, us_per_s), count);
+    }
+}
+
+}  // namespace
+
+std::string metrics_text(Workers workers) {
+    std::string text;
+    add_counters(text, workers);
+    add_connections(text, workers);
+    add_requests(text, workers);
+    add_durations(text, workers);
     return text;
 }
 

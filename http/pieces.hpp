@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/reason.hpp"
+#include "http/status.hpp"
 
 namespace enduring::http {
 
@@ -23,6 +24,7 @@ struct Pieces {
     EventFunction on_gone;                  ///< the exchange ended before its response was complete
     std::uint64_t coroutine = 0;            ///< ... is destroyed then; 0: none
     std::uint64_t response_bytes_left = 0;  ///< of a response whose length is known
+    Status status = Status::ok;             ///< of the response
     core::Reason reason = core::Reason::none;  ///< why the connection ends after the response
     Mode mode = Mode::none;                    ///< of the response
     bool awaits_continue = false;              ///< the client waits for 100

@@ -336,6 +336,14 @@ std::vector<core::Counters> Server::counters_of_workers() const {
     return counters;
 }
 
+std::vector<ExchangeCounts> Server::exchanges_of_workers() const {
+    std::vector<ExchangeCounts> exchanges;
+    for (const auto& worker : parts_->workers) {
+        exchanges.push_back(worker->protocol().exchanges());
+    }
+    return exchanges;
+}
+
 bool Server::ready() const noexcept { return parts_->ready; }
 
 void Server::reopen_log() noexcept {

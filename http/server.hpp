@@ -10,6 +10,7 @@
 #include "core/address.hpp"
 #include "core/counters.hpp"
 #include "core/result.hpp"
+#include "http/exchange_meter.hpp"
 #include "http/options.hpp"
 #include "http/router.hpp"
 
@@ -62,6 +63,8 @@ class Server {
     [[nodiscard]] core::Counters counters() const;
     /// The same of each worker.
     [[nodiscard]] std::vector<core::Counters> counters_of_workers() const;
+    /// Answers of each worker, and how long exchanges took. From any thread; a moment old.
+    [[nodiscard]] std::vector<ExchangeCounts> exchanges_of_workers() const;
     /// It serves, and has not been told to stop. From any thread.
     [[nodiscard]] bool ready() const noexcept;
     /// The file of the access log was renamed: a new one is begun soon. From any thread.

@@ -15,6 +15,7 @@
 #include "core/host.hpp"
 #include "http/access_recorder.hpp"
 #include "http/coroutines.hpp"
+#include "http/exchange_meter.hpp"
 #include "http/head_memory.hpp"
 #include "http/input_buffer.hpp"
 #include "http/limits.hpp"
@@ -52,7 +53,9 @@ class Service final : public Exchanges {
 
     // core::Protocol
     void attach(core::Host<Session>* host) noexcept { host_ = host; }
-    void begin_turn(std::uint64_t now_ms) {
+    void begin_turn(std::uint64_t now_us) {
+        const std::uint64_t now_ms = now_us / 1'000;
+        meter_.begin_turn(now_us);
         if (now_ms >= date_until_ms_) {
             renew_date(now_ms);
         }
@@ -61,6 +64,8 @@ class Service final : public Exchanges {
             run_posted();
         }
     }
+    [[nodiscard]] bool measures_turn() const noexcept { return meter_.measures(); }
+    void end_turn(std::uint64_t now_us) noexcept { meter_.end_turn(now_us); }
     [[nodiscard]] std::uint64_t next_ms() const noexcept { return timers_.next_ms(); }
     void run_posted() { handlers_threw_ += mailbox_->run(); }
     void end() noexcept {
@@ -138,6 +143,7 @@ class Service final : public Exchanges {
     [[nodiscard]] HeadMemory& heads() noexcept { return heads_; }
     [[nodiscard]] HeadParser& parser() noexcept { return parser_; }
     [[nodiscard]] Router::Match& match() noexcept { return match_; }
+    [[nodiscard]] ExchangeMeter& meter() noexcept { return meter_; }
     /// Calls function(AccessRecorder&) if there is an access log.
     template <class Function>
     void record(Function&& function) noexcept {
@@ -149,6 +155,8 @@ class Service final : public Exchanges {
     void name_peer(core::ConnectionId connection) noexcept;
     void on_handler_threw() noexcept { ++handlers_threw_; }
 
+    /// What has been counted and measured. From any thread; a moment old.
+    [[nodiscard]] const ExchangeCounts& exchanges() const noexcept { return meter_.counts(); }
     /// Handlers, and functions called later for them, that ended with an exception.
     [[nodiscard]] std::uint64_t handlers_threw() const noexcept { return handlers_threw_; }
 
@@ -185,6 +193,7 @@ class Service final : public Exchanges {
     HeadMemory heads_;
     HeadParser parser_;
     Router::Match match_;
+    ExchangeMeter meter_;
     std::string date_field_;
     std::uint64_t date_number_ = 1;        // changes with date_field_
     std::array<Preamble, 500> preambles_;  // by status code, from 100

@@ -324,6 +324,8 @@ void Session::begin_request(Service& service, const RequestHead& head, const cha
     });
     ++requests_;
     new_message_ = true;
+    begun_at_ = service.meter().turn();
+    method_ = static_cast<unsigned>(head.method) & 0xfU;  // which it is in any case
     head_only_ = head.method == Method::head;
     old_version_ = head.minor_version == 0;
     persistent_ = framing.persistent;
@@ -380,6 +382,8 @@ void Session::begin_exchange(Service& service, core::SendQueue& output, const Re
 // HEAD, too, must not have content (RFC 9110 §9.3.2). Empty lines have been taken off before.
 void Session::forget_request(Service& service, std::string_view bytes) noexcept {
     service.record([&](AccessRecorder& recorder) { recorder.refuse(id_.slot, bytes); });
+    begun_at_ = service.meter().turn();
+    method_ = methodless;
     head_only_ = bytes.starts_with("HEAD ");
     old_version_ = false;
 }

@@ -96,6 +96,7 @@ void Session::put(Service& service, core::SendQueue& output, Response&& response
         service.name_peer(id_);
         recorder.answered(id_.slot, status, content_bytes);
     });
+    service.meter().answered(method_, status, begun_at_);
     ++answers_unsent_;
     state_ = State::head;
     if (ending != Reason::none) {

@@ -156,6 +156,7 @@ void Session::put_head(Service& service, core::SendQueue& output, Response&& hea
     using Mode = Pieces::Mode;
     ENDURING_CHECK(head.content_size() == 0, "a response in pieces has a content of its own");
     Pieces& made = pieces(service);
+    made.status = head.status();
     made.response_bytes_left = size.value_or(0);
     made.mode = head_only_ || forbids_content(head.status()) ? Mode::none
                 : size                                       ? Mode::sized
@@ -241,6 +242,7 @@ bool Session::finish(Service& service, core::SendQueue& output, bool whole) {
 
 void Session::complete_response(Service& service) noexcept {
     service.record([this](AccessRecorder& recorder) { recorder.finished(id_.slot); });
+    service.meter().answered(method_, input_->pieces->status, begun_at_);
     const Reason reason = input_->pieces->reason;
     input_->pieces->done = true;
     begun_ = false;

@@ -25,7 +25,7 @@ Service& Loop::start(const Router& router, const Limits& limits, Service::WallCl
     return *service_;
 }
 
-void Loop::begin_turn() { service_->begin_turn(clock_ms_); }
+void Loop::begin_turn() { service_->begin_turn(clock_ms_ * 1'000); }
 
 void Loop::pump() {
     for (bool changed = true; changed;) {
@@ -34,6 +34,7 @@ void Loop::pump() {
             changed = pump_one(*connection) || changed;
         }
     }
+    service_->end_turn(clock_ms_ * 1'000);
 }
 
 bool Loop::pump_one(LoopConnection& connection) {

@@ -235,11 +235,11 @@ core::Result<void> Ring::register_buffer_ring(io_uring_buf_ring* memory, std::ui
 
 // ---- plain system calls ------------------------------------------------------------------------
 
-std::uint64_t Ring::now_ms() {
+std::uint64_t Ring::now_us() {
     if (stop_early()) {
         woken_ = false;
     }
-    return plan_.clock_base_ms + timeline_.now_us() / 1000;
+    return plan_.clock_base_ms * 1'000 + timeline_.now_us();
 }
 
 void Ring::shutdown_write(int descriptor) {

@@ -77,7 +77,7 @@ class Ring {
     }
     core::Result<void> register_buffer_ring(io_uring_buf_ring* memory, std::uint32_t count,
                                             std::uint16_t group);
-    [[nodiscard]] std::uint64_t now_ms();
+    [[nodiscard]] std::uint64_t now_us();
     void shutdown_write(int descriptor);
     void limit_unsent(int /*descriptor*/, core::Unsent /*most*/) {}
     [[nodiscard]] std::optional<std::int32_t> move_file(int descriptor, int file,

@@ -287,7 +287,7 @@ class World final : public Actors, public Site {
         std::uint64_t now_ms = plan_.ring.clock_base_ms + timeline_.now_us() / 1'000;
         const std::uint64_t until_ms = now_ms + afterwards_ms;
         for (unsigned i = 0; i < afterwards_turns_max && service_.coroutines().size() > 0; ++i) {
-            service_.begin_turn(now_ms);
+            service_.begin_turn(now_ms * 1'000);
             if (service_.next_ms() > until_ms) {
                 return;
             }

@@ -58,8 +58,9 @@ class Contract : public testing::Test {
     std::vector<Completion> wait_for(std::size_t count) {
         note_taken();
         std::vector<Completion> completions;
-        const std::uint64_t begin_ms = kernel_.ring().now_ms();
-        while (completions.size() < count && kernel_.ring().now_ms() < begin_ms + patience_ms) {
+        const std::uint64_t begin_ms = kernel_.ring().now_us() / 1'000;
+        while (completions.size() < count &&
+               kernel_.ring().now_us() / 1'000 < begin_ms + patience_ms) {
             kernel_.wait(100);
             kernel_.ring().drain([&](const Completion& completion) {
                 completions.push_back(completion);
@@ -476,12 +477,12 @@ TYPED_TEST(Contract, ASendToWhoHasResetFails) {
 }
 
 TYPED_TEST(Contract, APauseEndsByItsTime) {
-    const std::uint64_t begin_ms = this->kernel_.ring().now_ms();
+    const std::uint64_t begin_ms = this->kernel_.ring().now_us() / 1'000;
     core::prepare_pause(this->sqe(), {Operation::await_room, 0, 1});
     const Completion completion = this->wait_for_one();
     EXPECT_EQ(completion.result, -ETIME);
     EXPECT_FALSE(completion.more());
-    EXPECT_GE(this->kernel_.ring().now_ms() + 1, begin_ms + 50);
+    EXPECT_GE(this->kernel_.ring().now_us() / 1'000 + 1, begin_ms + 50);
 }
 
 TYPED_TEST(Contract, APauseCanBeCancelled) {
@@ -630,9 +631,9 @@ TYPED_TEST(Contract, AListenerThatIsClosedAcceptsNobody) {
 // ---- the ring itself ---------------------------------------------------------------------------
 
 TYPED_TEST(Contract, AWaitEndsByItsTime) {
-    const std::uint64_t begin_ms = this->kernel_.ring().now_ms();
+    const std::uint64_t begin_ms = this->kernel_.ring().now_us() / 1'000;
     this->kernel_.wait(30);
-    EXPECT_GE(this->kernel_.ring().now_ms() + 1, begin_ms + 30);
+    EXPECT_GE(this->kernel_.ring().now_us() / 1'000 + 1, begin_ms + 30);
     EXPECT_EQ(this->kernel_.ring().submit_and_wait(0), 0);
 }
 

@@ -30,7 +30,7 @@ class Client final : private core::Host<Session> {
         : service_(router, limits, [] { return std::int64_t{784111777} * 1000; }),
           reads_late_(reads_late) {
         service_.attach(this);
-        service_.begin_turn(1000);
+        service_.begin_turn(1'000'000);
         service_.open(session_, id_);
     }
 

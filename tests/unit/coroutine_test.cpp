@@ -48,7 +48,7 @@ class CoroutineTest : public SessionFixture {
 
     void pass(std::chrono::milliseconds time) {
         now_ += static_cast<std::uint64_t>(time.count());
-        service_->begin_turn(now_);
+        service_->begin_turn(now_ * 1'000);
         pump();
     }
 

@@ -32,6 +32,7 @@ class PlayedRing {
     std::optional<std::uint64_t> waited_ms;
     std::uint32_t room = 64;
     unsigned accepts = 0;
+    mutable unsigned clock_readings = 0;
 
     [[nodiscard]] std::uint32_t sqe_room() const {
         return room - static_cast<std::uint32_t>(submissions_.size());
@@ -70,7 +71,10 @@ class PlayedRing {
         buffers_ = memory;
         return {};
     }
-    [[nodiscard]] std::uint64_t now_ms() const { return time_ms; }
+    [[nodiscard]] std::uint64_t now_us() const {
+        ++clock_readings;
+        return time_ms * 1'000;
+    }
     void shutdown_write(int) {}
     void limit_unsent(int, Unsent) {}
     [[nodiscard]] static std::optional<std::int32_t> move_file(int /*socket*/, int /*file*/,
@@ -103,6 +107,10 @@ class LoopTest : public testing::Test {
     LoopTest() {
         router_.get("/", [this](const http::Request&, http::Responder responder) {
             awaited_.push_back(std::move(responder));
+        });
+        router_.get("/work", [this](const http::Request&, http::Responder responder) {
+            ring_.time_ms += 3;
+            responder.send(http::Status::ok, "text/plain", "done");
         });
     }
 
@@ -197,6 +205,33 @@ TEST_F(LoopTest, TheLagOfTimersIsCounted) {
     turn();
     EXPECT_EQ(loop_->counters().timers_due, 1U);
     EXPECT_EQ(loop_->counters().timer_lag_ms, 200U);
+}
+
+TEST_F(LoopTest, ExchangesAreMeasuredUntilTheirAnswersAreHandedOver) {
+    start({});
+    const http::DurationCounts& durations = service_->exchanges().durations;
+    ring_.receive("GET /work HTTP/1.1\r\nHost: a\r\n\r\nGET /work HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    EXPECT_EQ(durations.sum_us, 0U) << "the turn has not ended";
+    turn();
+    EXPECT_EQ(durations.sum_us, 2 * 6'000U);
+    ring_.receive("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    ring_.time_ms += 40;
+    turn();
+    ASSERT_EQ(awaited_.size(), 1U);
+    awaited_.front().send(http::Status::ok, "text/plain", "late");
+    turn(2);
+    EXPECT_EQ(durations.sum_us, 2 * 6'000U + 40'000U);
+    EXPECT_EQ(service_->exchanges().answers[0][1], 3U);
+}
+
+TEST_F(LoopTest, TheClockIsReadTwiceATurnAtMost) {
+    start({});
+    ring_.receive("GET /work HTTP/1.1\r\nHost: a\r\n\r\nGET /work HTTP/1.1\r\nHost: a\r\n\r\n");
+    ring_.clock_readings = 0;
+    turn(3);
+    EXPECT_LE(ring_.clock_readings, 6U);
 }
 
 TEST_F(LoopTest, AnAcceptThatFindsNoRoomIsTriedAgainAtOnce) {

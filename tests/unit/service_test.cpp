@@ -53,21 +53,21 @@ TEST_F(ServiceTest, TheDateIsRenewedEachSecond) {
     EXPECT_EQ(date_of(), "Sun, 06 Nov 1994 08:49:37 GMT");
     // The second changes 600 ms later, and not before.
     wall_ms = 784111777'999;
-    service_->begin_turn(5599);
+    service_->begin_turn(5'599'000);
     EXPECT_EQ(date_of(), "Sun, 06 Nov 1994 08:49:37 GMT");
     wall_ms = 784111778'000;
-    service_->begin_turn(5600);
+    service_->begin_turn(5'600'000);
     EXPECT_EQ(date_of(), "Sun, 06 Nov 1994 08:49:38 GMT");
     EXPECT_EQ(date_of("/none"), "Sun, 06 Nov 1994 08:49:38 GMT");
-    service_->begin_turn(6599);
+    service_->begin_turn(6'599'000);
     EXPECT_EQ(date_of(), "Sun, 06 Nov 1994 08:49:38 GMT");
     wall_ms = 784111790'000;
-    service_->begin_turn(20'000);
+    service_->begin_turn(20'000'000);
     EXPECT_EQ(date_of("/none"), "Sun, 06 Nov 1994 08:49:50 GMT");
     EXPECT_EQ(date_of(), "Sun, 06 Nov 1994 08:49:50 GMT");
     // Also when the clock was set back.
     wall_ms = 784111777'000;
-    service_->begin_turn(21'000);
+    service_->begin_turn(21'000'000);
     EXPECT_EQ(date_of(), "Sun, 06 Nov 1994 08:49:37 GMT");
 }
 

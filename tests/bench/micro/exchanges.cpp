@@ -81,7 +81,7 @@ Connection::Connection()
     : router_(make_router()),
       service_(router_, make_limits(), [] { return std::int64_t{784'111'777} * 1000; }) {
     service_.attach(this);
-    service_.begin_turn(1000);
+    service_.begin_turn(1'000'000);
     service_.open(session_, {});
 }
 
