@@ -218,6 +218,13 @@ void CommandLine::add_server_flags() {
                  options_.access_log_format = format.value_or(options_.access_log_format);
                  return format.has_value();
              });
+    add_text(app, "log-level", "How much the server says of itself", listening,
+             "error|warning|info|debug", std::string(name_of(options_.log_level)),
+             "error, warning, info or debug", [this](const std::string& text) {
+                 const auto level = log_level_of(text);
+                 options_.log_level = level.value_or(options_.log_level);
+                 return level.has_value();
+             });
     add_number(app, "backlog", options_.backlog, 1, 65535,
                "Connections that may wait to be accepted", listening);
     add_number(app, "workers", options_.workers, 1, 256,

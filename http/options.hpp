@@ -9,6 +9,7 @@
 #include "core/address.hpp"
 #include "core/lifecycle.hpp"
 #include "http/limits.hpp"
+#include "http/log_level.hpp"
 #include "http/log_line.hpp"
 
 namespace enduring::http {
@@ -21,6 +22,8 @@ struct Options {
     /// Where each exchange is told of: a file's path, or "stdout"; empty: nowhere.
     std::string access_log{};
     LogFormat access_log_format = LogFormat::combined;
+    /// What the program says on standard output (what is usual) and standard error (trouble).
+    LogLevel log_level = LogLevel::info;
     /// Worker threads; 0: as many as the processors and the control group's quota keep busy.
     std::uint32_t workers = 0;
     /// Bind each worker to a processor.

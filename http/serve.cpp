@@ -3,22 +3,26 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/format.hpp"
 #include "http/access_log.hpp"
+#include "http/log_level.hpp"
 #include "http/server.hpp"
+#include "http/trouble.hpp"
 #include "http/units.hpp"
 
 namespace enduring::http {
 
 namespace {
-
-constexpr long drain_poll_ns = 20'000'000;
 
 int report_failure(const core::Error& error) {
     std::fputs(core::formatted("enduring: {}\n", error.what).c_str(), stderr);
@@ -41,29 +45,96 @@ std::string url_of(const core::Address& address) {
     return core::formatted("http://{}/", address.text());
 }
 
-// What the server says: to standard output, unless that is the access log. If nobody reads there,
-// it stays unsaid, since a server that waits for that would not stop either.
+// What the server says of itself. What is usual goes to standard output, unless that is the access
+// log, and trouble to standard error. If nobody reads there, it stays unsaid, since a server that
+// waits for that would not stop either.
 class Voice {
   public:
     explicit Voice(const Options& options)
-        : descriptor_(AccessLog::is_standard_output(options.access_log) ? STDERR_FILENO
-                                                                        : STDOUT_FILENO) {}
+        : level_(options.log_level),
+          usual_(AccessLog::is_standard_output(options.access_log) ? STDERR_FILENO
+                                                                   : STDOUT_FILENO) {}
+
+    [[nodiscard]] LogLevel level() const noexcept { return level_; }
 
     template <class... Values>
     void say(fmt::format_string<Values...> what, Values&&... values) const {
-        pollfd ready{descriptor_, POLLOUT, 0};
-        if (::poll(&ready, 1, patience_ms) == 0) {
-            return;  // if it cannot be told, nothing speaks against trying
+        if (level_ >= LogLevel::info) {
+            write(usual_, core::formatted(what, std::forward<Values>(values)...));
         }
-        const std::string text =
-            "enduring: " + core::formatted(what, std::forward<Values>(values)...) + "\n";
-        [[maybe_unused]] const ssize_t written = ::write(descriptor_, text.data(), text.size());
+    }
+    void say(const std::vector<Trouble::Message>& messages) const {
+        for (const Trouble::Message& message : messages) {
+            write(STDERR_FILENO, core::formatted("{}: {}", name_of(message.level), message.text));
+        }
     }
 
   private:
     static constexpr int patience_ms = 1'000;
 
-    int descriptor_;
+    static void write(int descriptor, std::string_view what) {
+        pollfd ready{descriptor, POLLOUT, 0};
+        if (::poll(&ready, 1, patience_ms) == 0) {
+            return;  // if it cannot be told, nothing speaks against trying
+        }
+        const std::string text = core::formatted("enduring: {}\n", what);
+        [[maybe_unused]] const ssize_t written = ::write(descriptor, text.data(), text.size());
+    }
+
+    LogLevel level_;
+    int usual_;
+};
+
+// The running server, as the thread sees it that waits for its end.
+class Attendance {
+  public:
+    Attendance(Server& server, const Voice& voice, const sigset_t& signals)
+        : server_(server), voice_(voice), signals_(signals) {}
+
+    /// Until a signal says that the server is to end.
+    void until_signal() {
+        while (!next_signal(look_every)) {
+            voice_.say(trouble_.look(counts(), now_ms(), voice_.level()));
+        }
+    }
+    /// Until the drain has ended; a further signal cuts it short.
+    Server::Outcome until_end() {
+        while (!server_.ended()) {
+            if (next_signal(drain_poll)) {
+                server_.drain();
+            }
+        }
+        const Server::Outcome outcome = server_.wait();
+        voice_.say(trouble_.look_last(counts(), voice_.level()));
+        return outcome;
+    }
+
+  private:
+    static constexpr timespec look_every{1, 0};
+    static constexpr timespec drain_poll{0, 20'000'000};
+
+    // Whether one came that ends the server.
+    bool next_signal(const timespec& patience) {
+        // Less than 0: none came, or a stop and continue interrupted it.
+        const int signal = sigtimedwait(&signals_, nullptr, &patience);
+        if (signal == SIGUSR1) {
+            server_.reopen_log();
+        }
+        return signal > 0 && signal != SIGUSR1;
+    }
+    [[nodiscard]] Trouble::Counts counts() const {
+        return {server_.counters(), server_.handlers_threw()};
+    }
+    static std::uint64_t now_ms() {
+        return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                              std::chrono::steady_clock::now().time_since_epoch())
+                                              .count());
+    }
+
+    Server& server_;
+    const Voice& voice_;
+    const sigset_t& signals_;
+    Trouble trouble_;
 };
 
 void say_report(const Voice& voice, const Server& server) {
@@ -80,33 +151,6 @@ sigset_t awaited_signals() {
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGUSR1);
     return signals;
-}
-
-// Until the server is to end.
-void wait_for_signal(Server& server, const sigset_t& signals) {
-    for (;;) {
-        // Less than 0: interrupted by a stop and continue; nothing to do.
-        const int signal = sigwaitinfo(&signals, nullptr);
-        if (signal == SIGUSR1) {
-            server.reopen_log();
-        } else if (signal > 0) {
-            return;
-        }
-    }
-}
-
-// Waits for the drain to end; a further signal cuts it short.
-Server::Outcome wait_for_end(Server& server, const sigset_t& signals) {
-    const timespec pause{0, drain_poll_ns};
-    while (!server.ended()) {
-        const int signal = sigtimedwait(&signals, nullptr, &pause);
-        if (signal == SIGUSR1) {
-            server.reopen_log();
-        } else if (signal > 0) {
-            server.drain();
-        }
-    }
-    return server.wait();
 }
 
 }  // namespace
@@ -132,11 +176,12 @@ int serve(const Options& options, Router router) {
     if (const auto admin = server.admin_address()) {
         voice.say("admin {}", url_of(*admin));
     }
-    wait_for_signal(server, signals);
+    Attendance attendance(server, voice, signals);
+    attendance.until_signal();
     voice.say("draining, for at most {}, after a delay of {}",
               format_duration(options.drain_timeout_ms), format_duration(options.drain_delay_ms));
     server.drain();
-    const Server::Outcome outcome = wait_for_end(server, signals);
+    const Server::Outcome outcome = attendance.until_end();
     voice.say("stopped after {} connections; {} were cut at the end of the drain",
               static_cast<std::uint64_t>(outcome.counters.accepted), outcome.aborted);
     if (outcome.log_lines_dropped > 0) {

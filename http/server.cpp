@@ -344,6 +344,14 @@ std::vector<ExchangeCounts> Server::exchanges_of_workers() const {
     return exchanges;
 }
 
+std::uint64_t Server::handlers_threw() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& worker : parts_->workers) {
+        sum += worker->protocol().handlers_threw();
+    }
+    return sum;
+}
+
 bool Server::ready() const noexcept { return parts_->ready; }
 
 void Server::reopen_log() noexcept {

@@ -65,6 +65,9 @@ class Server {
     [[nodiscard]] std::vector<core::Counters> counters_of_workers() const;
     /// Answers of each worker, and how long exchanges took. From any thread; a moment old.
     [[nodiscard]] std::vector<ExchangeCounts> exchanges_of_workers() const;
+    /// Handlers, and functions called later for them, that ended with an exception. From any
+    /// thread.
+    [[nodiscard]] std::uint64_t handlers_threw() const noexcept;
     /// It serves, and has not been told to stop. From any thread.
     [[nodiscard]] bool ready() const noexcept;
     /// The file of the access log was renamed: a new one is begun soon. From any thread.

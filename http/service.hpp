@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "core/counter.hpp"
 #include "core/host.hpp"
 #include "http/access_recorder.hpp"
 #include "http/coroutines.hpp"
@@ -157,7 +158,8 @@ class Service final : public Exchanges {
 
     /// What has been counted and measured. From any thread; a moment old.
     [[nodiscard]] const ExchangeCounts& exchanges() const noexcept { return meter_.counts(); }
-    /// Handlers, and functions called later for them, that ended with an exception.
+    /// Handlers, and functions called later for them, that ended with an exception. From any
+    /// thread.
     [[nodiscard]] std::uint64_t handlers_threw() const noexcept { return handlers_threw_; }
 
   private:
@@ -198,7 +200,7 @@ class Service final : public Exchanges {
     std::uint64_t date_number_ = 1;        // changes with date_field_
     std::array<Preamble, 500> preambles_;  // by status code, from 100
     std::uint64_t date_until_ms_ = 0;
-    std::uint64_t handlers_threw_ = 0;
+    core::Counter handlers_threw_;
     std::unique_ptr<AccessRecorder> recorder_;  // null: there is no access log
 };
 

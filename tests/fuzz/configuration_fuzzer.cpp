@@ -94,6 +94,7 @@ Words written(const Options& options) {
         words.push_back(core::formatted("--{}={}", flag.name, written(flag)));
     }
     words.push_back(core::formatted("--pin={}", options.pin));
+    words.push_back(core::formatted("--log-level={}", name_of(options.log_level)));
     words.push_back(core::formatted("--keepalive-header={}", options.http.keepalive_field));
     for (const core::Address& address : options.listen) {
         words.push_back("--listen=" + address.text());

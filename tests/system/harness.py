@@ -323,9 +323,13 @@ def parse_metrics(text: str) -> dict[str, float]:
     return metrics
 
 
+# A line of the error log. Tests bring about much that it tells of, but no bug.
+TROUBLE = re.compile(r"^enduring: (?:error|warning|debug): (?!.*\bbug\b).*\n", re.MULTILINE)
+
+
 class Server:
-    """A running program. It must end with the status that is expected and keep stderr empty, and
-    every connection that it closed must have been counted under one reason."""
+    """A running program. It must end with the status that is expected, say nothing on stderr but
+    the error log, and every connection that it closed must have been counted under one reason."""
 
     def __init__(
         self,
@@ -394,6 +398,14 @@ class Server:
         return self.address[1]
 
     def errors(self) -> str:
+        """What stderr has, but for the error log."""
+        return TROUBLE.sub("", self._said())
+
+    def troubles(self) -> list[str]:
+        """The lines of the error log so far."""
+        return TROUBLE.findall(self._said())
+
+    def _said(self) -> str:
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace")
 
