@@ -7,6 +7,7 @@
 #include <charconv>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 namespace enduring::core {
 
@@ -20,28 +21,23 @@ std::optional<std::string> read_file(const std::string& path) {
     return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-// The strictest limit from the process's control group up to the root: version 2, cgroups(7).
-std::optional<double> find_quota() {
-    const std::optional<std::string> groups = read_file("/proc/self/cgroup");
-    if (!groups) {
+// Of a control group: cpu.max has both numbers in version 2, version 1 a file for each.
+std::optional<double> read_quota(const std::string& group, bool is_version_2) {
+    if (is_version_2) {
+        const auto text = read_file(group + "/cpu.max");
+        return text ? parse_cpu_max(*text) : std::nullopt;
+    }
+    auto quota = read_file(group + "/cpu.cfs_quota_us");
+    const auto period = read_file(group + "/cpu.cfs_period_us");
+    if (!quota || !period) {
         return std::nullopt;
     }
-    const std::size_t entry = groups->find("0::");
-    if (entry == std::string::npos) {
-        return std::nullopt;
-    }
-    std::string path = groups->substr(entry + 3, groups->find('\n', entry) - entry - 3);
-    std::optional<double> strictest;
-    for (;;) {
-        const auto text = read_file("/sys/fs/cgroup" + (path == "/" ? "" : path) + "/cpu.max");
-        if (const auto quota = text ? parse_cpu_max(*text) : std::nullopt) {
-            strictest = strictest ? std::min(*strictest, *quota) : *quota;
-        }
-        if (path.empty() || path == "/") {
-            return strictest;
-        }
-        path.resize(path.rfind('/'));
-    }
+    quota->resize(std::min(quota->find('\n'), quota->size()));
+    return parse_cpu_max(*quota + " " + *period);  // -1, which is no limit, is no number there
+}
+
+bool has_cpu(std::string_view controllers) {
+    return ("," + std::string(controllers) + ",").contains(",cpu,");
 }
 
 }  // namespace
@@ -68,7 +64,9 @@ Processors find_processors() {
     if (sched_getaffinity(0, sizeof set, &set) == 0) {
         processors.affine = static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
     }
-    processors.quota = find_quota();
+    if (const auto groups = read_file("/proc/self/cgroup")) {
+        processors.quota = find_quota(*groups, "/sys/fs/cgroup");
+    }
     return processors;
 }
 
@@ -85,6 +83,34 @@ std::optional<double> parse_cpu_max(std::string_view text) {
         return std::nullopt;
     }
     return static_cast<double>(quota) / static_cast<double>(period);
+}
+
+std::optional<double> find_quota(const std::string& groups, const std::string& mount) {
+    std::optional<double> strictest;
+    std::istringstream lines(groups);
+    std::string id;
+    std::string controllers;
+    std::string path;
+    while (std::getline(lines, id, ':') && std::getline(lines, controllers, ':') &&
+           std::getline(lines, path)) {
+        const bool is_version_2 = id == "0" && controllers.empty();
+        if (!is_version_2 && !has_cpu(controllers)) {
+            continue;
+        }
+        const std::string root =
+            is_version_2 ? mount : std::string(mount).append("/").append(controllers);
+        // At the root, too: a container may see its own group there, under a path of the outside.
+        for (;;) {
+            if (const auto quota = read_quota(path == "/" ? root : root + path, is_version_2)) {
+                strictest = strictest ? std::min(*strictest, *quota) : *quota;
+            }
+            if (path.empty() || path == "/") {
+                break;
+            }
+            path.resize(std::min(path.rfind('/'), path.size() - 1));
+        }
+    }
+    return strictest;
 }
 
 void pin_to_processor(unsigned index) {

@@ -22,6 +22,10 @@ struct Processors {
 };
 [[nodiscard]] Processors find_processors();
 
+/// The strictest limit of a process's control group and of those above it, in version 2 and
+/// version 1, cgroups(7): `groups` is what its /proc/PID/cgroup says, `mount` is /sys/fs/cgroup.
+[[nodiscard]] std::optional<double> find_quota(const std::string& groups, const std::string& mount);
+
 /// The processors' worth of time in a control group's cpu.max ("MAX PERIOD", "max PERIOD"); nothing
 /// if it sets no limit.
 [[nodiscard]] std::optional<double> parse_cpu_max(std::string_view text);

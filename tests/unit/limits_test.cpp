@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -38,6 +42,67 @@ TEST(ParseCpuMax, ReadsNotBeyondTheText) {
     EXPECT_EQ(parse_cpu_max({bytes.data(), 4}), 10.0);
     EXPECT_EQ(parse_cpu_max({bytes.data(), 3}), std::nullopt);
     EXPECT_EQ(parse_cpu_max({bytes.data(), 2}), std::nullopt);
+}
+
+// Control groups as a system shows them, in files of our own.
+class FindQuota : public testing::Test {
+  protected:
+    FindQuota() { std::filesystem::create_directories(mount_); }
+    ~FindQuota() override { std::filesystem::remove_all(mount_); }
+
+    void write(const std::string& file, std::string_view text) const {
+        const std::filesystem::path path = mount_ + "/" + file;
+        std::filesystem::create_directories(path.parent_path());
+        std::ofstream(path) << text;
+    }
+    [[nodiscard]] std::optional<double> find(const std::string& groups) const {
+        return find_quota(groups, mount_);
+    }
+
+  private:
+    std::string mount_ = testing::TempDir() + "enduring-cgroup-" + std::to_string(getpid());
+};
+
+TEST_F(FindQuota, OfTheGroupAsAContainerSeesIt) {
+    write("cpu.max", "50000 100000\n");
+    EXPECT_EQ(find("0::/\n"), 0.5);
+    EXPECT_EQ(find("0::/system.slice/seen-from-outside.scope\n"), 0.5);
+    EXPECT_EQ(find("0::/../beside\n"), 0.5);
+}
+
+TEST_F(FindQuota, IsTheStrictestUpToTheRoot) {
+    write("slice/one/cpu.max", "300000 100000\n");
+    write("slice/cpu.max", "150000 100000\n");
+    write("slice/free/cpu.max", "max 100000\n");
+    EXPECT_EQ(find("0::/slice/one\n"), 1.5);
+    EXPECT_EQ(find("0::/slice/free\n"), 1.5);
+    write("slice/one/cpu.max", "50000 100000\n");
+    EXPECT_EQ(find("0::/slice/one\n"), 0.5);
+    EXPECT_EQ(find("0::/another\n"), std::nullopt);
+}
+
+TEST_F(FindQuota, OfVersion1) {
+    write("cpu/cpu.cfs_quota_us", "-1\n");
+    write("cpu/cpu.cfs_period_us", "100000\n");
+    EXPECT_EQ(find("2:cpu:/\n0::/\n"), std::nullopt);
+    write("cpu/one/cpu.cfs_quota_us", "50000\n");
+    EXPECT_EQ(find("2:cpu:/one\n0::/\n"), std::nullopt);  // without a period
+    write("cpu/one/cpu.cfs_period_us", "100000\n");
+    EXPECT_EQ(find("3:cpuset:/\n2:cpu:/one\n1:name=systemd:/one\n0::/\n"), 0.5);
+    EXPECT_EQ(find("3:cpuset:/one\n2:cpu:/\n0::/one\n"), std::nullopt);
+
+    write("cpu,cpuacct/cpu.cfs_quota_us", "200000");
+    write("cpu,cpuacct/cpu.cfs_period_us", "100000");
+    EXPECT_EQ(find("4:cpu,cpuacct:/docker/one\n"), 2.0);
+    EXPECT_EQ(find("4:cpuacct,cpuset:/docker/one\n"), std::nullopt);
+}
+
+TEST_F(FindQuota, GivesNothingWithoutSense) {
+    write("cpu.max", "50000 100000\n");
+    for (const char* groups : {"", "\n", ":", "::", "0:", "0", "0::", "x", "1::/\n", "a:b:c:d"}) {
+        EXPECT_EQ(find(groups), std::nullopt) << groups;
+    }
+    EXPECT_EQ(find("0::relative\n"), 0.5);
 }
 
 TEST(Processors, OneWorkerForEachButNotMoreThanTheQuota) {
