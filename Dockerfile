@@ -51,6 +51,6 @@ USER 65532:65532
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 # Engines that make images of the OCI's format leave it out: podman build needs --format docker.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --start-interval=1s \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
     CMD ["/usr/bin/enduring", "--probe", "http://127.0.0.1:8080/"]
 ENTRYPOINT ["/usr/bin/enduring"]
