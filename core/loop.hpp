@@ -149,6 +149,27 @@ class Loop final : public Host<typename ProtocolType::Session> {
     [[nodiscard]] std::uint32_t cut() const noexcept { return cut_; }
     [[nodiscard]] std::size_t chunks_lent() const noexcept { return transmitter_.chunks_lent(); }
 
+    /// What can be seen of a connection.
+    struct ConnectionView {
+        ConnectionId id;
+        const Lifecycle& lifecycle;
+        const SendQueue& output;
+        const Session& session;
+        std::uint64_t opened_ms;
+    };
+    /// Calls see(ConnectionView) for each connection, in the loop's thread. It looks at every slot
+    /// that was ever used, so it is not for every turn.
+    template <class See>
+    void for_each_connection(See&& see) {
+        for (std::uint32_t slot = 0; slot < connections_.touched(); ++slot) {
+            if (connections_.is_live(slot)) {
+                const Connection& connection = connections_.at(slot);
+                see(ConnectionView{id_of(slot), connection.lifecycle, connection.outlet.queue,
+                                   connection.session, connection.opened_ms});
+            }
+        }
+    }
+
     // Host
     Access find(ConnectionId id) override {
         Connection* connection = connections_.find(id.slot, id.generation);
@@ -193,6 +214,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         /// When the wheel will next look at this connection; never later than the deadline. It is
         /// left alone when a deadline only moves away, so most requests do not touch the wheel.
         std::uint64_t timer_ms = TimerWheel::never;
+        std::uint64_t opened_ms = 0;
         int descriptor = -1;
         bool send_queued : 1 = false;  // the output operation waits for the end of the turn
         bool send_revoked = false;     // ... and has been cancelled before it began
@@ -523,6 +545,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         const std::uint32_t slot = connections_.acquire();
         Connection& connection = connections_.at(slot);
         connection.descriptor = descriptor;
+        connection.opened_ms = now_ms_;
         ++counters_.accepted;
         protocol_.open(connection.session, id_of(slot));
         draw_ += draw_step;

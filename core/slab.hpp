@@ -25,7 +25,7 @@ class Slab {
 
     ~Slab() {
         for (std::uint32_t i = 0; i < touched_; ++i) {
-            if (slots_[i].live) {
+            if (slots_[i].is_live()) {
                 slots_[i].value()->~T();
             }
             slots_[i].~Slot();
@@ -49,7 +49,7 @@ class Slab {
         }
         Slot& slot = slots_[index];
         ::new (static_cast<void*>(slot.bytes)) T(std::forward<Arguments>(arguments)...);
-        slot.live = true;
+        slot.next_free = in_use;
         ++live_;
         return index;
     }
@@ -59,7 +59,6 @@ class Slab {
         ENDURING_CHECK(is_live(index), "slot released twice");
         Slot& slot = slots_[index];
         slot.value()->~T();
-        slot.live = false;
         ++slot.generation;
         slot.next_free = free_;
         free_ = index;
@@ -72,7 +71,7 @@ class Slab {
             return nullptr;
         }
         Slot& slot = slots_[index];
-        return slot.live && slot.generation == generation ? slot.value() : nullptr;
+        return slot.is_live() && slot.generation == generation ? slot.value() : nullptr;
     }
 
     /// The object of a slot that is known to be live.
@@ -85,7 +84,7 @@ class Slab {
         return slots_[index].generation;
     }
     [[nodiscard]] bool is_live(std::uint32_t index) const noexcept {
-        return index < touched_ && slots_[index].live;
+        return index < touched_ && slots_[index].is_live();
     }
     [[nodiscard]] bool full() const noexcept { return live_ == capacity_; }
     [[nodiscard]] std::uint32_t live() const noexcept { return live_; }
@@ -95,13 +94,14 @@ class Slab {
 
   private:
     static constexpr std::uint32_t none = ~0U;
+    static constexpr std::uint32_t in_use = none - 1;  // in place of the next free slot
 
     struct Slot {
         alignas(T) std::byte bytes[sizeof(T)];
         std::uint32_t generation = 0;
         std::uint32_t next_free = none;
-        bool live = false;
 
+        [[nodiscard]] bool is_live() const noexcept { return next_free == in_use; }
         T* value() noexcept { return std::launder(reinterpret_cast<T*>(bytes)); }
     };
 

@@ -93,6 +93,8 @@ class Worker {
     [[nodiscard]] std::string features() const { return ring_->features(); }
     /// To add listeners before start(), and to read the outcome after join().
     [[nodiscard]] Loop<Ring, ProtocolType>& loop() noexcept { return *loop_; }
+    /// As of Ring::overflows(); in the worker's thread.
+    [[nodiscard]] std::uint32_t overflows() const noexcept { return ring_->overflows(); }
     [[nodiscard]] const BufferRing& buffers() const noexcept { return buffers_; }
     [[nodiscard]] ProtocolType& protocol() noexcept { return *protocol_; }
 

@@ -1,24 +1,52 @@
 #include "http/admin.hpp"
 
+#include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "http/gathering.hpp"
 #include "http/metrics.hpp"
 #include "http/server.hpp"
+#include "http/survey.hpp"
 
 namespace enduring::http {
 
 namespace {
 
-std::vector<WorkerNumbers> numbers_of(const Server& server) {
+// How long the workers may take to tell of their connections.
+constexpr std::chrono::seconds patience{1};
+// Connections of each kind that are listed.
+constexpr std::size_t rows_max = 20;
+
+// Calls function(surveys, responder), once all workers have told, or when some have not in time.
+template <class Function>
+void with_surveys(const Server& server, std::size_t rows, Responder responder, Function function) {
+    Timers& timers = responder.timers();
+    const std::shared_ptr<Mailbox> mailbox = responder.mailbox();
+    Gathering::begin(
+        server.workers(), patience, timers, mailbox,
+        [&server, rows](std::size_t worker, SurveyReply reply) {
+            server.survey(static_cast<unsigned>(worker), rows, std::move(reply));
+        },
+        [function = std::move(function), responder = std::move(responder)](
+            Surveys surveys) mutable { function(std::move(surveys), std::move(responder)); });
+}
+
+std::string all_metrics(const Server& server, Surveys surveys) {
     const std::vector<core::Counters> counters = server.counters_of_workers();
     const std::vector<ExchangeCounts> exchanges = server.exchanges_of_workers();
     std::vector<WorkerNumbers> numbers;
-    for (std::size_t i = 0; i < counters.size(); ++i) {
-        numbers.push_back({counters[i], exchanges[i]});
+    for (std::size_t i = 0; i < surveys.size(); ++i) {
+        numbers.push_back({counters[i], exchanges[i], std::move(surveys[i])});
     }
-    return numbers;
+    std::string text = metrics_text(numbers);
+    if (const auto log = server.log_counts()) {
+        text += log_metrics_text(log->written, log->dropped);
+    }
+    return text;
 }
 
 }  // namespace
@@ -45,11 +73,15 @@ Options admin_options(const core::Address& address) {
 Router admin_routes(const Server& server) {
     Router router;
     router.get("/metrics", [&server](const Request&, Responder responder) {
-        std::string text = metrics_text(numbers_of(server));
-        if (const auto log = server.log_counts()) {
-            text += log_metrics_text(log->written, log->dropped);
-        }
-        responder.send(Status::ok, metrics_content_type, text);
+        with_surveys(server, 0, std::move(responder), [&server](Surveys surveys, Responder to) {
+            to.send(Status::ok, metrics_content_type, all_metrics(server, std::move(surveys)));
+        });
+    });
+    router.get("/connections", [&server](const Request&, Responder responder) {
+        with_surveys(
+            server, rows_max, std::move(responder), [](const Surveys& surveys, Responder to) {
+                to.send(Status::ok, "application/json", connections_json(surveys, rows_max));
+            });
     });
     router.get("/healthz", [](const Request&, Responder responder) {
         responder.send(Status::ok, "text/plain", "ok\n");

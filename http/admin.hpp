@@ -1,6 +1,6 @@
-// What a server tells about itself, on a listener of its own: /metrics for Prometheus, /healthz and
-// /readyz for whoever runs it. It is a second, small server with its own thread, so that it answers
-// while the first one is full or drains.
+// What a server tells about itself, on a listener of its own: /metrics for Prometheus, /connections
+// (the oldest and the slowest ones), /healthz and /readyz for whoever runs it. It is a second,
+// small server with its own thread, so that it answers while the first one is full or drains.
 #pragma once
 
 #include "core/address.hpp"

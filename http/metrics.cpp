@@ -1,6 +1,7 @@
 #include "http/metrics.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -112,6 +113,55 @@ void add_durations(std::string& text, Workers workers) {
     }
 }
 
+void add_phases(std::string& text, Workers workers) {
+    add_description(text, "connections", "gauge", "Connections in each state of their lives");
+    for (std::size_t worker = 0; worker < workers.size(); ++worker) {
+        // What is released is none any more.
+        for (std::size_t i = 0; workers[worker].survey && i + 1 < core::phase_count; ++i) {
+            core::append_formatted(text, "enduring_connections{{worker=\"{}\",state=\"{}\"}} {}\n",
+                                   worker, core::name_of(static_cast<core::Phase>(i)),
+                                   workers[worker].survey->phases[i]);
+        }
+    }
+}
+
+void add_surveys(std::string& text, Workers workers) {
+    struct Shown {
+        std::uint64_t WorkerSurvey::* number;
+        std::string_view name;
+        std::string_view type;
+        std::string_view meaning;
+    };
+    constexpr std::array shown{
+        Shown{&WorkerSurvey::receive_buffers_lent, "receive_buffers_lent", "gauge",
+              "Receive buffers that have not been given back to the kernel"},
+        Shown{&WorkerSurvey::input_buffers_lent, "input_buffers_lent", "gauge",
+              "Connections that keep input, or make or take something in pieces"},
+        Shown{&WorkerSurvey::output_bytes, "output_bytes", "gauge",
+              "Bytes of memory that answers take until they are sent"},
+        Shown{&WorkerSurvey::file_chunks_lent, "file_chunks_lent", "gauge",
+              "Chunks of memory through which files are sent"},
+        Shown{&WorkerSurvey::completion_overflows, "completion_overflows_total", "counter",
+              "Completions for which the kernel found no memory; none is expected"},
+    };
+    for (const Shown& family : shown) {
+        add_description(text, family.name, family.type, family.meaning);
+        for (std::size_t worker = 0; worker < workers.size(); ++worker) {
+            if (workers[worker].survey) {
+                core::append_formatted(text, "enduring_{}{{worker=\"{}\"}} {}\n", family.name,
+                                       worker, (*workers[worker].survey).*family.number);
+            }
+        }
+    }
+    add_description(text, "worker_answers", "gauge",
+                    "Whether the worker told of its connections in time; what it could not tell is "
+                    "left out");
+    for (std::size_t worker = 0; worker < workers.size(); ++worker) {
+        core::append_formatted(text, "enduring_worker_answers{{worker=\"{}\"}} {}\n", worker,
+                               workers[worker].survey ? 1 : 0);
+    }
+}
+
 }  // namespace
 
 std::string metrics_text(Workers workers) {
@@ -120,6 +170,8 @@ std::string metrics_text(Workers workers) {
     add_connections(text, workers);
     add_requests(text, workers);
     add_durations(text, workers);
+    add_phases(text, workers);
+    add_surveys(text, workers);
     return text;
 }
 

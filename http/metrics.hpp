@@ -3,21 +3,24 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "core/counters.hpp"
 #include "http/exchange_meter.hpp"
+#include "http/survey.hpp"
 
 namespace enduring::http {
 
 inline constexpr std::string_view metrics_content_type = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What one worker has counted.
+/// What one worker has counted, and what it told of its connections; nothing: it did not in time.
 struct WorkerNumbers {
     core::Counters counters{};
     ExchangeCounts exchanges{};
+    std::optional<WorkerSurvey> survey{};
 };
 
 /// Of all workers, in their order. All metrics have names that begin with

@@ -264,9 +264,6 @@ core::Result<void> Server::start() {
     if (parts_->access_log != nullptr) {
         result = parts_->access_log->start();
     }
-    if (result && parts_->admin != nullptr) {
-        result = parts_->admin->start();
-    }
     for (unsigned i = 0; i < parts_->workers.size(); ++i) {
         if (result) {
             result = start_worker(i);
@@ -275,6 +272,10 @@ core::Result<void> Server::start() {
             // The others must not wait for it when they end.
             parts_->balance->stop_accepting();
         }
+    }
+    // Last, since it asks the workers, which must have their rings then.
+    if (result && parts_->admin != nullptr) {
+        result = parts_->admin->start();
     }
     parts_->ready = result.has_value();
     return result;
@@ -350,6 +351,23 @@ std::uint64_t Server::handlers_threw() const noexcept {
         sum += worker->protocol().handlers_threw();
     }
     return sum;
+}
+
+unsigned Server::workers() const noexcept { return static_cast<unsigned>(parts_->workers.size()); }
+
+void Server::survey(unsigned worker, std::size_t rows, SurveyReply reply) const {
+    Worker* const asked = parts_->workers[worker].get();
+    asked->protocol().mailbox()->post([asked, worker, rows, reply = std::move(reply)]() mutable {
+        WorkerSurvey survey{
+            .receive_buffers_lent = asked->buffers().lent(),
+            .input_buffers_lent = asked->protocol().inputs().lent(),
+            .output_bytes = asked->loop().blocks().output_bytes(),
+            .file_chunks_lent = asked->loop().chunks_lent(),
+            .completion_overflows = asked->overflows(),
+        };
+        survey_connections(asked->loop(), worker, rows, survey);
+        reply.send(std::move(survey));
+    });
 }
 
 bool Server::ready() const noexcept { return parts_->ready; }

@@ -1,6 +1,7 @@
 // The server: options and routes in, a running set of workers out.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "core/counters.hpp"
 #include "core/result.hpp"
 #include "http/exchange_meter.hpp"
+#include "http/gathering.hpp"
 #include "http/options.hpp"
 #include "http/router.hpp"
 
@@ -68,6 +70,11 @@ class Server {
     /// Handlers, and functions called later for them, that ended with an exception. From any
     /// thread.
     [[nodiscard]] std::uint64_t handlers_threw() const noexcept;
+    [[nodiscard]] unsigned workers() const noexcept;
+    /// Asks a worker to go through its connections, and to reply from its own thread; rows: how
+    /// many it should list. From any thread, once the server was started. A worker that is busy
+    /// replies late, one that has ended that nothing will come.
+    void survey(unsigned worker, std::size_t rows, SurveyReply reply) const;
     /// It serves, and has not been told to stop. From any thread.
     [[nodiscard]] bool ready() const noexcept;
     /// The file of the access log was renamed: a new one is begun soon. From any thread.

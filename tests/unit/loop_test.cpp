@@ -19,6 +19,7 @@
 #include "http/responder.hpp"
 #include "http/router.hpp"
 #include "http/service.hpp"
+#include "http/survey.hpp"
 
 namespace enduring::core {
 namespace {
@@ -232,6 +233,41 @@ TEST_F(LoopTest, TheClockIsReadTwiceATurnAtMost) {
     ring_.clock_readings = 0;
     turn(3);
     EXPECT_LE(ring_.clock_readings, 6U);
+}
+
+TEST_F(LoopTest, ASurveyGoesThroughAllConnections) {
+    start({});
+    ring_.time_ms += 100;
+    for (const int descriptor : {5, 6}) {
+        ring_.completions.push_back(
+            {pack({Operation::accept, 0, 0}), descriptor, IORING_CQE_F_MORE});
+        turn(2);
+        // Of the connection that was accepted last.
+        ring_.receive(descriptor == 5 ? "GET /work HTTP/1.1\r\nHost: a\r\n\r\n" : "GET / HT");
+        turn(4);
+    }
+    ring_.time_ms += 50;
+    turn();
+    http::WorkerSurvey survey;
+    http::survey_connections(*loop_, 3, 2, survey);
+    EXPECT_EQ(survey.phases[static_cast<std::size_t>(Phase::opening)], 1U);
+    EXPECT_EQ(survey.phases[static_cast<std::size_t>(Phase::idle)], 1U);
+    EXPECT_EQ(survey.phases[static_cast<std::size_t>(Phase::head)], 1U);
+    ASSERT_EQ(survey.oldest.size(), 2U);
+    EXPECT_EQ(survey.oldest[0].phase, Phase::opening);
+    EXPECT_EQ(survey.oldest[0].age_ms, 153U);
+    EXPECT_EQ(survey.oldest[0].worker, 3U);
+    EXPECT_EQ(survey.oldest[1].phase, Phase::idle);
+    EXPECT_EQ(survey.oldest[1].age_ms, 53U);
+    EXPECT_EQ(survey.oldest[1].requests, 1U);
+    ASSERT_EQ(survey.slowest.size(), 2U) << "who is idle owes nothing";
+    EXPECT_EQ(survey.slowest[0].phase, Phase::opening);
+    EXPECT_EQ(survey.slowest[1].phase, Phase::head);
+    EXPECT_EQ(survey.slowest[1].phase_ms, 50U);
+    http::WorkerSurvey short_survey;
+    http::survey_connections(*loop_, 3, 0, short_survey);
+    EXPECT_EQ(short_survey.phases, survey.phases);
+    EXPECT_TRUE(short_survey.oldest.empty());
 }
 
 TEST_F(LoopTest, AnAcceptThatFindsNoRoomIsTriedAgainAtOnce) {

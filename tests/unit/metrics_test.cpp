@@ -130,5 +130,23 @@ TEST(Metrics, ShowDurationsAsAHistogram) {
     EXPECT_EQ(samples.at(name + "_count{worker=\"0\"}"), 0);
 }
 
+TEST(Metrics, ShowWhatWorkersTellOfTheirConnections) {
+    WorkerNumbers numbers;
+    numbers.survey.emplace();
+    numbers.survey->phases[static_cast<std::size_t>(core::Phase::idle)] = 4;
+    numbers.survey->output_bytes = 4'096;
+    numbers.survey->completion_overflows = 2;
+    const auto samples = parse(metrics_text(std::vector<WorkerNumbers>{{}, numbers}));
+    EXPECT_EQ(samples.at("enduring_connections{worker=\"1\",state=\"idle\"}"), 4);
+    EXPECT_EQ(samples.at("enduring_connections{worker=\"1\",state=\"closing\"}"), 0);
+    EXPECT_EQ(samples.at("enduring_output_bytes{worker=\"1\"}"), 4'096);
+    EXPECT_EQ(samples.at("enduring_completion_overflows_total{worker=\"1\"}"), 2);
+    EXPECT_EQ(samples.at("enduring_worker_answers{worker=\"1\"}"), 1);
+    // The other one has not answered.
+    EXPECT_EQ(samples.at("enduring_worker_answers{worker=\"0\"}"), 0);
+    EXPECT_FALSE(samples.contains("enduring_connections{worker=\"0\",state=\"idle\"}"));
+    EXPECT_FALSE(samples.contains("enduring_output_bytes{worker=\"0\"}"));
+}
+
 }  // namespace
 }  // namespace enduring::http

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -399,6 +400,77 @@ TEST(Server, ADrainEndsWhatIsIdleAndCutsWhatTakesTooLong) {
 
 // ---- the admin listener ------------------------------------------------------------------------
 
+std::string ask(std::uint16_t port, const std::string& path) {
+    const Client client(port);
+    client.send("GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    return client.read_to("[end]");
+}
+
+TEST(ServerAdmin, DoesNotHangWithAWorkerThatIsStuck) {
+    std::atomic<bool> stuck = false;
+    std::atomic<bool> free = false;
+    Router router = greeting();
+    router.get("/stuck", [&](const Request&, Responder responder) {
+        stuck = true;
+        stuck.notify_all();
+        free.wait(false);
+        responder.send(Status::ok, "text/plain", "free");
+    });
+    Options options = options_for(2);
+    options.admin = *core::parse_address("127.0.0.1:0");
+    auto server = Server::create(options, std::move(router));
+    ASSERT_TRUE(server) << server.error().text();
+    ASSERT_TRUE((*server)->start());
+    const std::uint16_t port = (*server)->admin_address()->port;
+    const Client client((*server)->addresses().front().port);
+    client.send("GET /stuck HTTP/1.1\r\nHost: a\r\n\r\n");
+    stuck.wait(false);
+    for (int i = 0; i < 2; ++i) {
+        const std::string metrics = ask(port, "/metrics");
+        const bool first = metrics.find("worker_answers{worker=\"0\"} 0\n") != std::string::npos;
+        const bool second = metrics.find("worker_answers{worker=\"1\"} 0\n") != std::string::npos;
+        EXPECT_NE(first, second) << metrics;
+        EXPECT_PRED_FORMAT2(
+            testing::IsSubstring,
+            first ? "\"silent_workers\": [\n    0\n  ]" : "\"silent_workers\": [\n    1\n  ]",
+            ask(port, "/connections"));
+    }
+    free = true;
+    free.notify_all();
+    EXPECT_PRED_FORMAT2(testing::IsSubstring, "free", client.read_to("free"));
+    EXPECT_PRED_FORMAT2(testing::IsSubstring, "\"silent_workers\": []", ask(port, "/connections"));
+    (*server)->drain();
+    expect_all_back((*server)->wait());
+}
+
+TEST(ServerAdmin, MayBeAskedWhileTheServerEnds) {
+    Options options = options_for(2);
+    options.admin = *core::parse_address("127.0.0.1:0");
+    auto server = Server::create(options, greeting());
+    ASSERT_TRUE(server) << server.error().text();
+    ASSERT_TRUE((*server)->start());
+    const std::uint16_t port = (*server)->admin_address()->port;
+    std::atomic<bool> ended = false;
+    std::vector<std::thread> askers;
+    for (const char* path : {"/metrics", "/connections"}) {
+        askers.emplace_back([&, path] {
+            while (!ended) {
+                static_cast<void>(ask(port, path));
+            }
+        });
+    }
+    const Client client((*server)->addresses().front().port);
+    client.send(get);
+    client.read_to("hello");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    (*server)->drain();
+    expect_all_back((*server)->wait());
+    ended = true;
+    for (std::thread& asker : askers) {
+        asker.join();
+    }
+}
+
 TEST(ServerAdmin, TellsWhatItCountsAndWhetherItIsReady) {
     const std::size_t descriptors_before = open_descriptors();
     {
@@ -413,11 +485,6 @@ TEST(ServerAdmin, TellsWhatItCountsAndWhetherItIsReady) {
         const std::uint16_t port = (*server)->addresses().front().port;
         ASSERT_TRUE((*server)->admin_address());
         const std::uint16_t admin_port = (*server)->admin_address()->port;
-        const auto ask = [](std::uint16_t of, const std::string& path) {
-            const Client client(of);
-            client.send("GET " + path + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-            return client.read_to("[end]");
-        };
         EXPECT_PRED_FORMAT2(testing::IsSubstring, "200 OK", ask(port, "/"));
         EXPECT_PRED_FORMAT2(testing::IsSubstring, "404 Not Found", ask(port, "/metrics"));
         const std::string metrics = ask(admin_port, "/metrics");
