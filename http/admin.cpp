@@ -35,12 +35,13 @@ void with_surveys(const Server& server, std::size_t rows, Responder responder, F
             Surveys surveys) mutable { function(std::move(surveys), std::move(responder)); });
 }
 
-std::string all_metrics(const Server& server, Surveys surveys) {
+std::string all_metrics(const Server& server, const Surveys& surveys) {
     const std::vector<core::Counters> counters = server.counters_of_workers();
     const std::vector<ExchangeCounts> exchanges = server.exchanges_of_workers();
     std::vector<WorkerNumbers> numbers;
+    numbers.reserve(surveys.size());
     for (std::size_t i = 0; i < surveys.size(); ++i) {
-        numbers.push_back({counters[i], exchanges[i], std::move(surveys[i])});
+        numbers.push_back({counters[i], exchanges[i], surveys[i]});
     }
     std::string text = metrics_text(numbers);
     if (const auto log = server.log_counts()) {
@@ -73,9 +74,10 @@ Options admin_options(const core::Address& address) {
 Router admin_routes(const Server& server) {
     Router router;
     router.get("/metrics", [&server](const Request&, Responder responder) {
-        with_surveys(server, 0, std::move(responder), [&server](Surveys surveys, Responder to) {
-            to.send(Status::ok, metrics_content_type, all_metrics(server, std::move(surveys)));
-        });
+        with_surveys(server, 0, std::move(responder),
+                     [&server](const Surveys& surveys, Responder to) {
+                         to.send(Status::ok, metrics_content_type, all_metrics(server, surveys));
+                     });
     });
     router.get("/connections", [&server](const Request&, Responder responder) {
         with_surveys(

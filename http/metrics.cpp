@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "core/format.hpp"
 
@@ -116,11 +117,15 @@ void add_durations(std::string& text, Workers workers) {
 void add_phases(std::string& text, Workers workers) {
     add_description(text, "connections", "gauge", "Connections in each state of their lives");
     for (std::size_t worker = 0; worker < workers.size(); ++worker) {
+        const std::optional<WorkerSurvey>& survey = workers[worker].survey;
+        if (!survey) {
+            continue;
+        }
         // What is released is none any more.
-        for (std::size_t i = 0; workers[worker].survey && i + 1 < core::phase_count; ++i) {
+        for (std::size_t i = 0; i + 1 < core::phase_count; ++i) {
             core::append_formatted(text, "enduring_connections{{worker=\"{}\",state=\"{}\"}} {}\n",
                                    worker, core::name_of(static_cast<core::Phase>(i)),
-                                   workers[worker].survey->phases[i]);
+                                   survey->phases[i]);
         }
     }
 }
@@ -147,9 +152,9 @@ void add_surveys(std::string& text, Workers workers) {
     for (const Shown& family : shown) {
         add_description(text, family.name, family.type, family.meaning);
         for (std::size_t worker = 0; worker < workers.size(); ++worker) {
-            if (workers[worker].survey) {
+            if (const std::optional<WorkerSurvey>& survey = workers[worker].survey) {
                 core::append_formatted(text, "enduring_{}{{worker=\"{}\"}} {}\n", family.name,
-                                       worker, (*workers[worker].survey).*family.number);
+                                       worker, (*survey).*family.number);
             }
         }
     }

@@ -331,6 +331,7 @@ core::Counters Server::counters() const {
 
 std::vector<core::Counters> Server::counters_of_workers() const {
     std::vector<core::Counters> counters;
+    counters.reserve(parts_->workers.size());
     for (const auto& worker : parts_->workers) {
         counters.push_back(worker->loop().counters());
     }
@@ -339,6 +340,7 @@ std::vector<core::Counters> Server::counters_of_workers() const {
 
 std::vector<ExchangeCounts> Server::exchanges_of_workers() const {
     std::vector<ExchangeCounts> exchanges;
+    exchanges.reserve(parts_->workers.size());
     for (const auto& worker : parts_->workers) {
         exchanges.push_back(worker->protocol().exchanges());
     }
