@@ -22,7 +22,7 @@ struct Limits {
     /// What the field says of the time, in whole seconds; 0: nothing. A server sets it from its own
     /// time-out.
     std::uint32_t keepalive_timeout_s = 0;
-    /// Answers that may wait to be sent before the connection's further input waits.
+    /// Answers that may wait to be sent before the connection's further input waits; at most 65535.
     std::uint32_t pipelined_max = 64;
     /// Bytes of output that may wait before the connection's further input waits.
     std::uint64_t output_bytes_max = 64 * 1024;

@@ -1,6 +1,8 @@
 #include "http/service.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -32,7 +34,10 @@ Service::Service(const Router& router, const Limits& limits, WallClock wall_cloc
       wall_clock_(wall_clock),
       mailbox_(std::move(mailbox)),
       coroutines_(timers_, mailbox_, limits.coroutine_bytes_max),
-      heads_(limits.head.fields_max) {}
+      heads_(limits.head.fields_max) {
+    // A session counts them in so many bits.
+    limits_.pipelined_max = std::min<std::uint32_t>(limits_.pipelined_max, 0xffff);
+}
 
 template <class Act>
 void Service::act(core::ConnectionId connection, std::uint32_t number, Act&& act) {

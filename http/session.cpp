@@ -325,7 +325,7 @@ void Session::begin_request(Service& service, const RequestHead& head, const cha
     ++requests_;
     new_message_ = true;
     begun_at_ = service.meter().turn();
-    method_ = static_cast<unsigned>(head.method) & 0xfU;  // which it is in any case
+    method_ = static_cast<std::uint8_t>(head.method);
     head_only_ = head.method == Method::head;
     old_version_ = head.minor_version == 0;
     persistent_ = framing.persistent;

@@ -148,29 +148,27 @@ class Session {
     std::unique_ptr<InputBuffer> input_;
     core::ConnectionId id_;
     std::uint32_t requests_ = 0;
-    std::uint32_t answers_unsent_ = 0;
     ExchangeMeter::Moment begun_at_ = 0;  // the turn in which the last head was complete
-    State state_ : 2 = State::head;
-    core::Reason reason_ : 5 = core::Reason::none;
-    bool persistent_ : 1 = true;  // as far as client and server have said
-    core::Reason retire_reason_ : 5 =
-        core::Reason::none;                 // not none: the running exchange is the last
-    bool head_only_ : 1 = false;            // the request is HEAD
-    bool old_version_ : 1 = false;          // the request is HTTP/1.0
-    bool is_chunked_ : 1 = false;           // the content is
-    std::uint8_t method_ : 4 = methodless;  // of the last head
-    bool buffered_ : 1 = false;             // the content is kept
-    bool streamed_ : 1 = false;             // the content is taken in pieces
-    bool paused_ : 1 = false;               // ... but not now
-    bool begun_ : 1 = false;                // the answer's head has been written
-    bool full_ : 1 = false;                 // ... and its content must wait
-    bool moved_ : 1 = false;                // a piece came or went since the last report
-    bool in_handler_ : 1 = false;           // the handler is running
-    bool stalled_ : 1 = false;              // the output is full
-    bool input_finished_ : 1 = false;       // the peer will send no more
-    bool broken_ : 1 = false;               // the output is not whole
-    bool new_message_ : 1 = false;          // a message has ended since the last report
-    static_assert(core::reason_count <= 1U << 5 && methodless < 1U << 4);
+    std::uint16_t answers_unsent_ = 0;    // at most Limits::pipelined_max
+    State state_ = State::head;
+    core::Reason reason_ = core::Reason::none;
+    core::Reason retire_reason_ = core::Reason::none;  // not none: the running exchange is the last
+    std::uint8_t method_ = methodless;                 // of the last head
+    bool persistent_ : 1 = true;                       // as far as client and server have said
+    bool head_only_ : 1 = false;                       // the request is HEAD
+    bool old_version_ : 1 = false;                     // the request is HTTP/1.0
+    bool is_chunked_ : 1 = false;                      // the content is
+    bool buffered_ : 1 = false;                        // the content is kept
+    bool streamed_ : 1 = false;                        // the content is taken in pieces
+    bool paused_ : 1 = false;                          // ... but not now
+    bool begun_ : 1 = false;                           // the answer's head has been written
+    bool full_ : 1 = false;                            // ... and its content must wait
+    bool moved_ : 1 = false;                           // a piece came or went since the last report
+    bool in_handler_ : 1 = false;                      // the handler is running
+    bool stalled_ : 1 = false;                         // the output is full
+    bool input_finished_ : 1 = false;                  // the peer will send no more
+    bool broken_ : 1 = false;                          // the output is not whole
+    bool new_message_ : 1 = false;                     // a message has ended since the last report
 };
 static_assert(sizeof(Session) == 32, "every connection has one");
 
