@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import harness
 from harness import CLOCK_SLACK, Client, Server, SystemTest, get, milliseconds, post, scaled
@@ -303,6 +304,16 @@ def probe(url: str) -> int:
     assert not errors, errors
     assert output.startswith("hello: the answer is "), output
     return status
+
+
+class HugePages(SystemTest):
+    # They would round up what is used here and there, against a container's limit of memory.
+    def test_are_not_taken(self) -> None:
+        server = self.serve("hello")
+        status = (Path("/proc") / str(server.pid) / "status").read_text()
+        if "THP_enabled" not in status:
+            self.skipTest("this kernel does not tell")
+        self.assertIn("THP_enabled:\t0\n", status)
 
 
 class Probes(SystemTest):
