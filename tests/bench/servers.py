@@ -17,6 +17,8 @@ import profiles
 
 FLOORS = ("floor", "floor again")
 CONNECTIONS_MAX = 16000
+# nginx closes idle connections when less than a sixteenth of its own number is free.
+NGINX_CONNECTIONS_MAX = 19000
 
 
 class ServerError(Exception):
@@ -29,7 +31,7 @@ worker_processes 1;
 worker_rlimit_nofile 20000;
 pid {directory}/nginx.pid;
 error_log {directory}/error.log;
-events {{ worker_connections {connections}; }}
+events {{ worker_connections {nginx_connections}; }}
 http {{
     access_log off;
     default_type text/plain;
@@ -215,7 +217,7 @@ def command_of(name, program, port, profile, files, directory):
     own = pathlib.Path(directory, f"{kind.program}-{port}")
     own.mkdir(mode=0o755)
     names = {"port": port, "directory": own, "files": files, "connections": CONNECTIONS_MAX,
-             "configuration": own / "configuration"}
+             "nginx_connections": NGINX_CONNECTIONS_MAX, "configuration": own / "configuration"}
     if kind.configuration:
         names["configuration"].write_text(kind.configuration.format(**names))
     command = [program, *(word.format(**names) for word in kind.command)]
