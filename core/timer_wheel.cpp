@@ -95,7 +95,7 @@ void TimerWheel::collect(std::uint64_t now_ms) {
             const std::uint32_t slot = head;
             const std::uint64_t tick = nodes_[slot].tick;
             unlink(slot);
-            nodes_[slot].tick = tick;
+            nodes_[slot].tick = tick & last_tick;
             if (tick <= now_tick_) {
                 link(slot, due_, in_due);
             } else {
@@ -113,7 +113,7 @@ void TimerWheel::place(std::uint32_t slot, std::uint64_t tick) {
     const auto highest = static_cast<unsigned>(63 - std::countl_zero(differing));
     const unsigned level = std::min(highest / level_bits, levels - 1);
     const auto index = static_cast<unsigned>(tick >> (level * level_bits)) & (places - 1);
-    nodes_[slot].tick = tick;
+    nodes_[slot].tick = tick & last_tick;
     link(slot, heads_[level * places + index],
          static_cast<std::uint16_t>(level * places + index + 1));
     occupied_[level] |= 1ULL << index;
@@ -141,7 +141,7 @@ void TimerWheel::unlink(std::uint32_t slot) {
     } else if (node.place == in_due) {
         due_ = node.next;
     } else {
-        const unsigned where = node.place - 1U;
+        const auto where = static_cast<unsigned>(node.place) - 1U;
         heads_[where] = node.next;
         if (node.next == nobody) {
             occupied_[where / places] &= ~(1ULL << (where % places));

@@ -58,11 +58,12 @@ class TimerWheel {
     static constexpr std::uint64_t last_tick = (1ULL << (level_bits * levels)) - 1;
 
     struct Node {
-        std::uint64_t tick;
+        std::uint64_t tick : 48;   // at most last_tick
+        std::uint64_t place : 16;  // 0: no timer; level * places + index + 1; in_due
         std::uint32_t previous;
         std::uint32_t next;
-        std::uint16_t place;  // 0: no timer; level * places + index + 1; in_due
     };
+    static_assert(sizeof(Node) == 16, "every connection has one");
 
     void collect(std::uint64_t now_ms);
     void place(std::uint32_t slot, std::uint64_t tick);
