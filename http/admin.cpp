@@ -32,7 +32,7 @@ void with_surveys(const Server& server, std::size_t rows, Responder responder, F
             server.survey(static_cast<unsigned>(worker), rows, std::move(reply));
         },
         [function = std::move(function), responder = std::move(responder)](
-            Surveys surveys) mutable { function(std::move(surveys), std::move(responder)); });
+            const Surveys& surveys) mutable { function(surveys, std::move(responder)); });
 }
 
 std::string all_metrics(const Server& server, const Surveys& surveys) {

@@ -69,10 +69,11 @@ std::shared_ptr<const KnownFile> FileCache::keep(std::string_view path, KnownFil
     drop(path);
     const std::size_t bytes = memory_of(path, file);
     const bool stays_open = file.open != nullptr;
-    if (!(stays_open || would_keep(file.state, now_seconds)) || !make_room(bytes)) {
+    const bool may = stays_open ? files_open_max_ > 0 : would_keep(file.state, now_seconds);
+    if (!may || !make_room(bytes)) {
         return nullptr;
     }
-    if (stays_open && descriptors_ == descriptors_max) {
+    if (stays_open && descriptors_ == files_open_max_) {
         erase(std::prev(std::ranges::find_if(entries_.rbegin(), entries_.rend(), is_open).base()));
     }
     const auto counted = std::make_shared<const Counted>(std::move(file), bytes, bytes_);

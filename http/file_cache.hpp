@@ -54,8 +54,11 @@ class FileCache {
 
     /// bytes_max: of all contents that it has given out and that are still in use, kept or not;
     /// 0: nothing is kept.
-    explicit FileCache(std::size_t bytes_max)
-        : bytes_max_(bytes_max), bytes_(std::make_shared<std::size_t>(0)) {}
+    /// files_open_max: no more than so many stay open.
+    explicit FileCache(std::size_t bytes_max, std::size_t files_open_max = descriptors_max)
+        : bytes_max_(bytes_max),
+          files_open_max_(files_open_max),
+          bytes_(std::make_shared<std::size_t>(0)) {}
 
     /// What is kept for this path, or null. It is to be compared with the file's state of now.
     [[nodiscard]] std::shared_ptr<const KnownFile> find(std::string_view path,
@@ -91,6 +94,7 @@ class FileCache {
     bool make_room(std::size_t bytes);
 
     std::size_t bytes_max_;
+    std::size_t files_open_max_;
     std::shared_ptr<std::size_t> bytes_;
     std::size_t descriptors_ = 0;
     Entries entries_;  // the last used first

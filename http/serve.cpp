@@ -66,20 +66,25 @@ class Voice {
     }
     void say(const std::vector<Trouble::Message>& messages) const {
         for (const Trouble::Message& message : messages) {
-            write(STDERR_FILENO, core::formatted("{}: {}", name_of(message.level), message.text));
+            if (!write(STDERR_FILENO,
+                       core::formatted("{}: {}", name_of(message.level), message.text))) {
+                return;
+            }
         }
     }
 
   private:
     static constexpr int patience_ms = 1'000;
 
-    static void write(int descriptor, std::string_view what) {
+    // False: nobody reads.
+    static bool write(int descriptor, std::string_view what) {
         pollfd ready{descriptor, POLLOUT, 0};
         if (::poll(&ready, 1, patience_ms) == 0) {
-            return;  // if it cannot be told, nothing speaks against trying
+            return false;  // if it cannot be told, nothing speaks against trying
         }
         const std::string text = core::formatted("enduring: {}\n", what);
         [[maybe_unused]] const ssize_t written = ::write(descriptor, text.data(), text.size());
+        return true;
     }
 
     LogLevel level_;
@@ -95,7 +100,7 @@ class Attendance {
     /// Until a signal says that the server is to end.
     void until_signal() {
         while (!next_signal(look_every)) {
-            voice_.say(trouble_.look(counts(), now_ms(), voice_.level()));
+            look();
         }
     }
     /// Until the drain has ended; a further signal cuts it short.
@@ -104,6 +109,9 @@ class Attendance {
             if (next_signal(drain_poll)) {
                 server_.drain();
             }
+            if (now_ms() >= look_ms_) {
+                look();
+            }
         }
         const Server::Outcome outcome = server_.wait();
         voice_.say(trouble_.look_last(counts(), voice_.level()));
@@ -111,6 +119,7 @@ class Attendance {
     }
 
   private:
+    static constexpr std::uint64_t look_every_ms = 1'000;
     static constexpr timespec look_every{1, 0};
     static constexpr timespec drain_poll{0, 20'000'000};
 
@@ -126,6 +135,10 @@ class Attendance {
     [[nodiscard]] Trouble::Counts counts() const {
         return {server_.counters(), server_.handlers_threw()};
     }
+    void look() {
+        look_ms_ = now_ms() + look_every_ms;
+        voice_.say(trouble_.look(counts(), now_ms(), voice_.level()));
+    }
     static std::uint64_t now_ms() {
         return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
                                               std::chrono::steady_clock::now().time_since_epoch())
@@ -136,6 +149,7 @@ class Attendance {
     const Voice& voice_;
     const sigset_t& signals_;
     Trouble trouble_;
+    std::uint64_t look_ms_ = 0;  // when the next look is due
 };
 
 // Where the kernel gives huge pages without being asked, memory that is used here and there takes

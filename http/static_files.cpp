@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -220,10 +221,19 @@ void answer(const Request& request, Responder responder, Found found) {
 }  // namespace
 
 struct StaticFiles::Root {
-    Root(int descriptor, std::size_t bytes) noexcept : directory(descriptor), cache_bytes(bytes) {}
+    Root(int descriptor, std::size_t bytes) noexcept
+        : directory(descriptor), cache_bytes(bytes), files_open_max(decide_files_open()) {}
 
     OpenFile directory;
     std::size_t cache_bytes;
+    std::size_t files_open_max;
+
+    // An eighth of all descriptors is left for files: 16 threads may keep that much open.
+    static std::size_t decide_files_open() noexcept {
+        rlimit limit{};
+        const rlim_t all = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 0;
+        return static_cast<std::size_t>(std::min<rlim_t>(FileCache::descriptors_max, all / 128));
+    }
 
     // The files that this thread has kept of a directory. They go with the thread, or when it first
     // comes to another directory after the last handler of this one has gone.
@@ -240,7 +250,8 @@ struct StaticFiles::Root {
             }
         }
         std::erase_if(all, [](const auto& kept) { return kept->root.expired(); });
-        all.push_back(std::make_unique<Kept>(Kept{root, FileCache(root->cache_bytes), {}}));
+        all.push_back(std::make_unique<Kept>(
+            Kept{root, FileCache(root->cache_bytes, root->files_open_max), {}}));
         return *all.back();
     }
 

@@ -23,8 +23,8 @@ struct Description {
 
 constexpr Description handlers{
     LogLevel::error, nullptr, Reason::none,
-    "handlers ended with an exception: they were answered with 500, or cut "
-    "if their answer had begun"};
+    "handlers, or what they had left to be done later, ended with an exception; "
+    "who waited for an answer got 500, or was cut if it had begun"};
 
 constexpr Description counted(LogLevel level, Counter Counters::* counter, std::string_view text) {
     return {level, counter, Reason::none, text};
@@ -35,10 +35,9 @@ constexpr Description closed(LogLevel level, Reason reason, std::string_view tex
 
 constexpr std::array descriptions{
     handlers,
-    counted(
-        LogLevel::error, &Counters::accept_errors,
-        "connections could not be accepted, for want of descriptors or memory; they wait: raise "
-        "the limit of open files (ulimit -n) or of memory, or lower --max-connections"),
+    counted(LogLevel::error, &Counters::accept_errors,
+            "connections could not be accepted; for want of descriptors or memory they wait: raise "
+            "the limit of open files (ulimit -n) or of memory, or lower --max-connections"),
     counted(LogLevel::error, &Counters::late_completions,
             "completions came too late, which is a bug"),
     closed(LogLevel::error, Reason::content_failed,
@@ -54,7 +53,7 @@ constexpr std::array descriptions{
     closed(LogLevel::warning, Reason::handler_timeout,
            "answers took longer than --handler-timeout: 503 and close"),
     closed(LogLevel::warning, Reason::aborted,
-           "connections were cut at the end of the drain: raise --drain-timeout"),
+           "connections were cut at the end of the drain, by --drain-timeout or a second signal"),
     closed(LogLevel::debug, Reason::protocol_error,
            "connections ended with a request that was refused"),
     closed(LogLevel::debug, Reason::header_timeout, "connections ended by --header-timeout"),

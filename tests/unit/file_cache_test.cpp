@@ -139,6 +139,20 @@ TEST(FileCache, WhatStaysOpenIsForgottenAtOnce) {
     EXPECT_EQ(cache.drop_open(), 0U);
 }
 
+TEST(FileCache, OnlySoManyStayOpen) {
+    for (const std::size_t most : {0U, 1U, 3U}) {
+        FileCache cache(100'000, most);
+        for (const std::string_view path : {"a", "b", "c", "d"}) {
+            KnownFile file = file_of(0);
+            file.open = std::make_shared<const OpenFile>(-1);
+            EXPECT_EQ(cache.keep(path, file, now) != nullptr, most > 0);
+        }
+        EXPECT_EQ(cache.find("a", now), nullptr) << "the longest unused has gone";
+        EXPECT_EQ(cache.find("d", now) != nullptr, most > 0);
+        EXPECT_EQ(cache.drop_open(), most);
+    }
+}
+
 TEST(FileCache, ACacheOfNothingKeepsNothing) {
     FileCache cache(0);
     EXPECT_FALSE(cache.would_keep(file_of(0).state, now));

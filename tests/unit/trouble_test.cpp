@@ -65,7 +65,7 @@ TEST(Trouble, EachKindHasItsOwnTime) {
     counts.handlers_threw += 2;
     closed(counts, core::Reason::content_failed) += 3;
     EXPECT_EQ(texts(trouble.look(counts, 1, LogLevel::warning)),
-              (Texts{"2 handlers ended", "3 responses were"}));
+              (Texts{"2 handlers, or", "3 responses were"}));
 }
 
 TEST(Trouble, WhatIsLeftIsToldAtTheEnd) {
