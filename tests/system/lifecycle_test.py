@@ -321,8 +321,9 @@ class Admission(SystemTest):
             self.assertTrue(client.read_response().closes)
             client.close()
 
-    # Each client that reads a large file slowly takes two descriptors: with enough of them there are
-    # none left long before there are as many connections as may be.
+    # Each client that reads a large file of its own slowly takes two descriptors: with enough of them
+    # there are none left long before there are as many connections as may be. A file of all of them
+    # would be open once.
     DESCRIPTORS = 128
 
     def serve_until_short_of_descriptors(self, left: int) -> tuple[Server, list[Client], bytes]:
@@ -334,8 +335,10 @@ class Admission(SystemTest):
         harness.wait_until(lambda: server.metrics()["enduring_connections_open"] == 0, "at rest")
         readers = []
         while server.descriptors() + 2 + left <= self.DESCRIPTORS:
+            name = f"large{len(readers)}"
+            (directory / name).hardlink_to(directory / "large")
             client = self.connect(server, receive_buffer=64 * 1024)
-            client.send(get("/large", "Connection: close"))
+            client.send(get(f"/{name}", "Connection: close"))
             self.assertEqual(client.read_head()[0], 200)
             readers.append(client)
         if server.descriptors() + left < self.DESCRIPTORS:
