@@ -72,7 +72,8 @@ def _scale(connections):
 PROFILES = {
     "keepalive-64": Profile("64 connections that stay", 64, "wrk"),
     "keepalive-512": Profile("512 connections that stay", 512, "wrk"),
-    "keepalive-4096": Profile("4096 connections that stay", 4096, paced=True),
+    "keepalive-4096": Profile("4096 connections that stay", 4096,
+                              arguments=("--in-flight", "4096"), paced=True),
     "pipelined-16": Profile("64 connections, 16 requests at once", 64, "wrk", arguments=("16",)),
     "ten-per-connection": Profile("64 connections, the client closes after 10 requests", 64,
                                   arguments=("--requests-per-connection", "10")),
