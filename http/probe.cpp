@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +16,7 @@
 
 #include "core/address.hpp"
 #include "core/format.hpp"
+#include "http/open_file.hpp"
 
 namespace enduring::http {
 
@@ -51,15 +51,8 @@ bool is_authority(std::string_view text) {
 class Socket {
   public:
     explicit Socket(int descriptor) noexcept : descriptor_(descriptor) {}
-    ~Socket() {
-        if (descriptor_ >= 0) {
-            ::close(descriptor_);
-        }
-    }
-    Socket(const Socket&) = delete;
-    Socket& operator=(const Socket&) = delete;
 
-    [[nodiscard]] int get() const noexcept { return descriptor_; }
+    [[nodiscard]] int get() const noexcept { return descriptor_.get(); }
 
     /// Waits; 0 or what went wrong.
     [[nodiscard]] int wait(short events, Clock::time_point until) const noexcept {
@@ -69,7 +62,7 @@ class Socket {
             if (left <= 0) {
                 return ETIMEDOUT;
             }
-            pollfd ready{descriptor_, events, 0};
+            pollfd ready{get(), events, 0};
             const int result = ::poll(&ready, 1, static_cast<int>(left));
             if (result > 0) {
                 return 0;
@@ -83,7 +76,7 @@ class Socket {
     /// 0 or what went wrong.
     [[nodiscard]] int connect(const sockaddr* name, socklen_t size,
                               Clock::time_point until) const noexcept {
-        if (descriptor_ < 0) {
+        if (get() < 0) {
             return errno;
         }
         // A local listener whose backlog is full cannot be polled for.
@@ -101,10 +94,10 @@ class Socket {
 
   private:
     [[nodiscard]] int try_to_connect(const sockaddr* name, socklen_t size) const noexcept {
-        return ::connect(descriptor_, name, size) == 0 || errno == EISCONN ? 0 : errno;
+        return ::connect(get(), name, size) == 0 || errno == EISCONN ? 0 : errno;
     }
 
-    int descriptor_;
+    OpenFile descriptor_;
 };
 
 constexpr int socket_type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
