@@ -206,7 +206,7 @@ core::Result<unsigned> probe(const ProbeUrl& url, std::chrono::milliseconds pati
     std::string_view unsent = request;
     while (!unsent.empty()) {
         const ssize_t sent = ::send(socket.get(), unsent.data(), unsent.size(), MSG_NOSIGNAL);
-        if (sent > 0) {
+        if (sent >= 0) {
             unsent.remove_prefix(static_cast<std::size_t>(sent));
             continue;
         }

@@ -451,18 +451,22 @@ TEST(ServerAdmin, MayBeAskedWhileTheServerEnds) {
     ASSERT_TRUE((*server)->start());
     const std::uint16_t port = (*server)->admin_address()->port;
     std::atomic<bool> ended = false;
+    std::atomic<unsigned> asked = 0;
     std::vector<std::thread> askers;
     for (const char* path : {"/metrics", "/connections"}) {
         askers.emplace_back([&, path] {
             while (!ended) {
                 static_cast<void>(ask(port, path));
+                ++asked;
             }
         });
     }
     const Client client((*server)->addresses().front().port);
     client.send(get);
     client.read_to("hello");
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    while (asked < 20) {
+        std::this_thread::yield();
+    }
     (*server)->drain();
     expect_all_back((*server)->wait());
     ended = true;
