@@ -198,9 +198,8 @@ void CommandLine::add_server_flags() {
                }
                options_.admin = std::move(*address);
            },
-           "Where to answer /metrics, /healthz and /readyz: an address as for --listen, which "
-           "others "
-           "should not reach")
+           "Where to answer /metrics, /connections, /healthz and /readyz: an address as for "
+           "--listen, which others should not reach")
         ->group(listening)
         ->type_name("ADDRESS")
         ->envname("ENDURING_ADMIN")

@@ -120,7 +120,7 @@ class Attendance {
 
   private:
     static constexpr std::uint64_t look_every_ms = 1'000;
-    static constexpr timespec look_every{1, 0};
+    static constexpr timespec look_every{look_every_ms / 1'000, 0};
     static constexpr timespec drain_poll{0, 20'000'000};
 
     // Whether one came that ends the server.
