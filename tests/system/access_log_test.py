@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 import harness
 from harness import BIN, Client, SystemTest, get, scaled
@@ -30,6 +31,13 @@ def wait_for_lines(path: Path, count: int) -> list[str]:
         lambda: path.exists() and path.read_bytes().count(b"\n") >= count, f"{count} lines in {path}"
     )
     return path.read_text().splitlines()
+
+
+def wait_serving(announcements: IO[bytes] | None) -> None:
+    """Its socket is there before it listens, so that is no sign."""
+    assert announcements is not None
+    while b"serving" not in (line := announcements.readline()):
+        assert line, "it does not serve"
 
 
 class Lines(SystemTest):
@@ -229,7 +237,7 @@ class Targets(SystemTest):
         )
         self.addCleanup(server.kill)
         os.close(writer)
-        harness.wait_until((directory / "socket").exists, "it serves")
+        wait_serving(server.stderr)
         os.close(reader)
         with Client(f"{directory}/socket") as client:
             for _ in range(20):
@@ -252,8 +260,8 @@ class Targets(SystemTest):
                 )
                 self.addCleanup(server.kill)
                 os.close(writer)
-                harness.wait_until((directory / "socket").exists, "it serves")
-                os.close(reader)
+                with open(reader, "rb") as printed:
+                    wait_serving(printed)
                 with Client(f"{directory}/socket") as client:
                     client.send(get("/delay/1000"))
                     time.sleep(scaled(0.3))
