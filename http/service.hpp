@@ -22,6 +22,7 @@
 #include "http/limits.hpp"
 #include "http/mailbox.hpp"
 #include "http/parser.hpp"
+#include "http/preamble.hpp"
 #include "http/responder.hpp"
 #include "http/router.hpp"
 #include "http/session.hpp"
@@ -130,15 +131,16 @@ class Service final : public Exchanges {
     [[nodiscard]] const Router& router() const noexcept { return router_; }
     [[nodiscard]] core::BlockPool& blocks() noexcept { return host_->blocks(); }
     [[nodiscard]] InputBufferPool& inputs() noexcept { return inputs_; }
-    /// The beginning of a response's head: status line, Server and Date.
-    [[nodiscard]] std::string_view preamble(Status status) {
+    /// The beginning of the response's head. Valid until the next call.
+    [[nodiscard]] std::string_view preamble(const Response& response) {
+        const Status status = response.status();
         ENDURING_CHECK(code_of(status) >= 100 && code_of(status) < 600,
                        "a status code is from 100 to 599");
         Preamble& preamble = preambles_[code_of(status) - 100];
-        if (preamble.date != date_number_) [[unlikely]] {
-            preamble = {date_number_, make_preamble(status, date_field_)};
+        if (preamble.date() != date_number_) [[unlikely]] {
+            preamble.renew(status, date_field_, date_number_);
         }
-        return preamble.text;
+        return preamble.with_type(response.content_type());
     }
     /// For heads that are parsed where they arrived.
     [[nodiscard]] HeadMemory& heads() noexcept { return heads_; }
@@ -163,11 +165,6 @@ class Service final : public Exchanges {
     [[nodiscard]] std::uint64_t handlers_threw() const noexcept { return handlers_threw_; }
 
   private:
-    struct Preamble {
-        std::uint64_t date = 0;
-        std::string text{};
-    };
-
     void renew_date(std::uint64_t now_ms) noexcept;
 
     // Runs what is to be done to an exchange that is waited for; true of it: the session goes on.
@@ -197,7 +194,7 @@ class Service final : public Exchanges {
     Router::Match match_;
     ExchangeMeter meter_;
     std::string date_field_;
-    std::uint64_t date_number_ = 1;        // changes with date_field_
+    std::uint64_t date_number_ = 1;        // changes with date_field_, never 0
     std::array<Preamble, 500> preambles_;  // by status code, from 100
     std::uint64_t date_until_ms_ = 0;
     core::Counter handlers_threw_;

@@ -86,15 +86,14 @@ void Session::put(Service& service, core::SendQueue& output, Response&& response
     }
     WriteContext context;
     context.head_only = head_only_;
-    context.preamble = service.preamble(response.status());
+    context.preamble = service.preamble(response);
     describe_connection(limits, ending != Reason::none, context);
     const Status status = response.status();
-    const bool empty = head_only_ || forbids_content(status);
-    const std::uint64_t content_bytes = empty ? 0 : response.content_size();
+    const std::uint64_t size = response.content_size();
     write_response(output, service.blocks(), std::move(response), context);
     service.record([&](AccessRecorder& recorder) {
         service.name_peer(id_);
-        recorder.answered(id_.slot, status, content_bytes);
+        recorder.answered(id_.slot, status, head_only_ || forbids_content(status) ? 0 : size);
     });
     service.meter().answered(method_, status, begun_at_);
     ++answers_unsent_;

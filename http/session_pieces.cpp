@@ -166,7 +166,7 @@ void Session::put_head(Service& service, core::SendQueue& output, Response&& hea
     made.reason = ending_after(service.limits(), head.closes() || until_close);
     WriteContext context;
     context.head_only = true;
-    context.preamble = service.preamble(head.status());
+    context.preamble = service.preamble(head);
     context.chunked = !size && !old_version_;
     context.without_length = until_close;
     describe_connection(service.limits(), made.reason != Reason::none, context);

@@ -1,9 +1,10 @@
 // Characters and lists of RFC 9110 §5.6: tokens, optional white space, comma-separated lists,
-// comparison without regard to case. Pure.
+// comparison without regard to case; and what no value of a field may have. Pure.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace enduring::http {
@@ -71,6 +72,15 @@ constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) noex
         }
     }
     return true;
+}
+
+/// Makes spaces of control characters, so that none in a field's value begins a line of its own:
+/// RFC 9110 §5.5.
+constexpr void replace_controls(std::span<char> value) noexcept {
+    for (char& c : value) {
+        const auto byte = static_cast<unsigned char>(c);
+        c = (byte < 0x20 && byte != '\t') || byte == 0x7f ? ' ' : c;
+    }
 }
 
 /// Without the spaces and tabs at both ends (OWS).

@@ -7,17 +7,17 @@
 #include <string>
 #include <utility>
 
+#include "http/text.hpp"
+
 namespace enduring::http {
 
 namespace {
 
-constexpr std::string_view server_field = "Server: enduring\r\n";
 constexpr std::string_view close_field = "Connection: close\r\n";
 constexpr std::string_view keep_alive_field = "Connection: keep-alive\r\n";
 constexpr std::string_view keep_alive_name = "Keep-Alive: ";
 constexpr std::string_view timeout_name = "timeout=";
 constexpr std::string_view max_name = "max=";
-constexpr std::string_view type_name = "Content-Type: ";
 constexpr std::string_view length_name = "Content-Length: ";
 constexpr std::string_view chunked_field = "Transfer-Encoding: chunked\r\n";
 constexpr std::size_t length_digits_max = 20;
@@ -35,14 +35,11 @@ class Cursor {
         // Not memcpy(): the data of an empty view may be null.
         at_ = std::copy_n(text.data(), text.size(), at_);
     }
-    // A value that a handler made: no control character may begin a line of its own.
+    // A value that a handler made.
     void put_value(std::string_view text) noexcept {
         char* const start = at_;
         put(text);
-        for (char* c = start; c != at_; ++c) {
-            const auto byte = static_cast<unsigned char>(*c);
-            *c = (byte < 0x20 && byte != '\t') || byte == 0x7f ? ' ' : *c;
-        }
+        replace_controls({start, at_});
     }
     void put_number(std::uint64_t number) noexcept {
         at_ = std::to_chars(at_, at_ + length_digits_max, number).ptr;
@@ -67,7 +64,7 @@ std::string_view connection_field(WriteContext::Connection connection) noexcept 
 
 // RFC 2068 §19.7.1.1, as Apache and Node write it. The Connection field that names it is there.
 void put_keep_alive(Cursor& cursor, const WriteContext& context) noexcept {
-    if (context.keepalive_timeout_s == 0 && context.requests_left == 0) [[likely]] {
+    if (context.keepalive_timeout_s == 0 && context.requests_left == 0) {
         return;
     }
     cursor.put(keep_alive_name);
@@ -89,8 +86,7 @@ constexpr std::size_t keep_alive_bytes_max =
 
 std::size_t head_bytes_bound(const Response& response, const WriteContext& context) noexcept {
     std::size_t bytes = context.preamble.size() + keep_alive_field.size() + keep_alive_bytes_max +
-                        type_name.size() + response.content_type().size() + length_name.size() +
-                        length_digits_max + 3 * 2;
+                        length_name.size() + length_digits_max + 2 * 2;
     for (const Field& field : response.fields()) {
         bytes += field.name.size() + field.value.size() + 4;
     }
@@ -100,12 +96,9 @@ std::size_t head_bytes_bound(const Response& response, const WriteContext& conte
 char* write_head(char* at, const Response& response, const WriteContext& context) noexcept {
     Cursor cursor(at);
     cursor.put(context.preamble);
-    cursor.put(connection_field(context.connection));
-    put_keep_alive(cursor, context);
-    if (!response.content_type().empty()) {
-        cursor.put(type_name);
-        cursor.put_value(response.content_type());
-        cursor.put("\r\n");
+    if (context.connection != WriteContext::Connection::unsaid) [[unlikely]] {
+        cursor.put(connection_field(context.connection));
+        put_keep_alive(cursor, context);
     }
     for (const Field& field : response.fields()) {
         cursor.put(field.name);
@@ -144,19 +137,40 @@ class TakenText {
     core::BlockPool& blocks_;
 };
 
+// Queues what is sent from where it is.
+void append_piece(core::SendQueue& output, core::BlockPool& blocks, Response::Content& content) {
+    if (auto* text = std::get_if<std::string>(&content)) {
+        const auto owner = std::make_shared<const TakenText>(std::move(*text), blocks);
+        output.append(core::SharedPiece{owner->text().data(), owner->text().size(), owner}, blocks);
+    } else if (auto* shared = std::get_if<core::SharedPiece>(&content)) {
+        output.append(std::move(*shared), blocks);
+    } else if (auto* file = std::get_if<core::FilePiece>(&content)) {
+        output.append(std::move(*file), blocks);
+    }
+}
+
+// Writes a head that does not fit into a block together with what is copied.
+void write_in_parts(core::SendQueue& output, core::BlockPool& blocks, const Response& response,
+                    const WriteContext& context, std::size_t bound, std::string_view copied) {
+    if (bound <= core::Block::payload_bytes) {
+        char* const start = output.reserve(bound, blocks).data();
+        output.commit(static_cast<std::size_t>(write_head(start, response, context) - start));
+    } else {
+        std::string head(bound, '\0');
+        head.resize(
+            static_cast<std::size_t>(write_head(head.data(), response, context) - head.data()));
+        output.append(head, blocks);
+    }
+    output.append(copied, blocks);
+}
+
 }  // namespace
 
 bool takes_much_memory(const Response& response, bool head_only) noexcept {
-    const bool is_text = std::holds_alternative<std::string_view>(response.content()) ||
-                         std::holds_alternative<std::string>(response.content());
-    return is_text && response.content_size() > copied_bytes_max && !head_only &&
-           !forbids_content(response.status());
-}
-
-std::string make_preamble(Status status, std::string_view date_field) {
-    std::string text(status_line(status));
-    text.append(server_field).append(date_field);
-    return text;
+    return response.content_size() > copied_bytes_max &&
+           (std::holds_alternative<std::string_view>(response.content()) ||
+            std::holds_alternative<std::string>(response.content())) &&
+           !head_only && !forbids_content(response.status());
 }
 
 void write_response(core::SendQueue& output, core::BlockPool& blocks, Response&& response,
@@ -164,12 +178,15 @@ void write_response(core::SendQueue& output, core::BlockPool& blocks, Response&&
     const bool has_content = !context.head_only && !forbids_content(response.status());
     Response::Content& content = response.take_content();
     std::string_view copied;
+    bool is_piece = false;
     if (has_content) {
         if (const auto* view = std::get_if<std::string_view>(&content)) {
             copied = *view;
         } else if (const auto* text = std::get_if<std::string>(&content);
                    text != nullptr && text->size() <= copied_bytes_max) {
             copied = *text;
+        } else {
+            is_piece = true;
         }
     }
     const std::size_t bound = head_bytes_bound(response, context);
@@ -178,27 +195,11 @@ void write_response(core::SendQueue& output, core::BlockPool& blocks, Response&&
         Cursor cursor(write_head(start, response, context));
         cursor.put(copied);
         output.commit(static_cast<std::size_t>(cursor.at() - start));
-    } else if (bound <= core::Block::payload_bytes) {
-        char* const start = output.reserve(bound, blocks).data();
-        output.commit(static_cast<std::size_t>(write_head(start, response, context) - start));
-        output.append(copied, blocks);
     } else {
-        std::string head(bound, '\0');
-        head.resize(
-            static_cast<std::size_t>(write_head(head.data(), response, context) - head.data()));
-        output.append(head, blocks);
-        output.append(copied, blocks);
+        write_in_parts(output, blocks, response, context, bound, copied);
     }
-    if (!has_content) {
-        return;
-    }
-    if (auto* text = std::get_if<std::string>(&content); text != nullptr && copied.empty()) {
-        const auto owner = std::make_shared<const TakenText>(std::move(*text), blocks);
-        output.append(core::SharedPiece{owner->text().data(), owner->text().size(), owner}, blocks);
-    } else if (auto* shared = std::get_if<core::SharedPiece>(&content)) {
-        output.append(std::move(*shared), blocks);
-    } else if (auto* file = std::get_if<core::FilePiece>(&content)) {
-        output.append(std::move(*file), blocks);
+    if (is_piece) [[unlikely]] {
+        append_piece(output, blocks, content);
     }
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 #include "core/block_pool.hpp"
@@ -24,11 +23,8 @@ struct WriteContext {
     bool head_only = false;                 ///< the request was HEAD
     bool chunked = false;                   ///< in place of a length: the content will be chunked
     bool without_length = false;            ///< the content will end with the connection
-    std::string_view preamble{};            ///< status line, Server and Date
+    std::string_view preamble{};            ///< see Preamble
 };
-
-/// The beginning of every head with this status in this second. date_field: "Date: …" CRLF.
-[[nodiscard]] std::string make_preamble(Status status, std::string_view date_field);
 
 /// Whether the output will hold much memory for this response until it is sent.
 [[nodiscard]] bool takes_much_memory(const Response& response, bool head_only) noexcept;

@@ -116,12 +116,13 @@ class SessionFixture : public testing::Test {
     }
     static std::string text(std::string_view status, std::string_view content,
                             std::string_view connection = {}) {
-        return response(status,
-                        (connection.empty() ? std::string()
-                                            : "Connection: " + std::string(connection) + "\r\n") +
-                            "Content-Type: text/plain\r\nContent-Length: " +
-                            std::to_string(content.size()) + "\r\n",
-                        content);
+        return response(
+            status,
+            "Content-Type: text/plain\r\n" +
+                (connection.empty() ? std::string()
+                                    : "Connection: " + std::string(connection) + "\r\n") +
+                "Content-Length: " + std::to_string(content.size()) + "\r\n",
+            content);
     }
     /// What the server says by itself.
     static std::string error(std::string_view status, std::string_view connection = {}) {

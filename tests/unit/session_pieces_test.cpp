@@ -83,8 +83,8 @@ class SessionPiecesTest : public SessionFixture {
         return text("200 OK", std::to_string(size));
     }
     static std::string chunked_head(std::string_view connection = {}) {
-        return response("200 OK", std::string(connection) +
-                                      "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n");
+        return response("200 OK", "Content-Type: text/plain\r\n" + std::string(connection) +
+                                      "Transfer-Encoding: chunked\r\n");
     }
 
     bool asks_at_once_ = true;
@@ -303,7 +303,7 @@ TEST_F(SessionPiecesTest, ToAnOldClientItEndsWithTheConnection) {
     out_->finish();
     pump();
     EXPECT_EQ(connection.received,
-              response("200 OK", "Connection: close\r\nContent-Type: text/plain\r\n", "0123"));
+              response("200 OK", "Content-Type: text/plain\r\nConnection: close\r\n", "0123"));
     EXPECT_TRUE(connection.ended());
     EXPECT_FALSE(connection.progress.broken);
 }

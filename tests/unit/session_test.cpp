@@ -229,7 +229,8 @@ TEST_F(SessionTest, SaysHowLongTheConnectionPersists) {
     start(limits);
     const auto ok = [](std::string_view connection) {
         return response(
-            "200 OK", std::string(connection) + "Content-Type: text/plain\r\nContent-Length: 2\r\n",
+            "200 OK",
+            "Content-Type: text/plain\r\n" + std::string(connection) + "Content-Length: 2\r\n",
             "OK");
     };
     const std::string old = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
@@ -1070,7 +1071,7 @@ TEST_F(SessionTest, TheTimeOutOfAHeadRequestHasNoContent) {
     give(c, "HEAD /later HTTP/1.1\r\nHost: h\r\n\r\n");
     time_out(c);
     EXPECT_EQ(c.received, response("503 Service Unavailable",
-                                   "Connection: close\r\nContent-Type: text/plain\r\n"
+                                   "Content-Type: text/plain\r\nConnection: close\r\n"
                                    "Content-Length: 24\r\n"));
 }
 

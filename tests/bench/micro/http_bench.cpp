@@ -7,6 +7,7 @@
 #include "core/block_pool.hpp"
 #include "core/send_queue.hpp"
 #include "http/parser.hpp"
+#include "http/preamble.hpp"
 #include "http/response.hpp"
 #include "http/writer.hpp"
 #include "tests/bench/micro/exchanges.hpp"
@@ -40,16 +41,16 @@ BENCHMARK_CAPTURE(parse, short_head, std::string("get"));
 BENCHMARK_CAPTURE(parse, browser_head, std::string("get-browser"));
 
 void write(benchmark::State& state) {
-    const std::string preamble =
-        make_preamble(Status::ok, "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+    Preamble preamble;
+    preamble.renew(Status::ok, "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 1);
     const std::string content(static_cast<std::size_t>(state.range(0)), 'x');
     WriteContext context;
-    context.preamble = preamble;
     core::BlockPool pool;
     core::SendQueue output;
     for (auto _ : state) {
         Response response(Status::ok);
         response.content_type("text/plain").content(std::string_view(content));
+        context.preamble = preamble.with_type(response.content_type());
         write_response(output, pool, std::move(response), context);
         output.consume(output.size_bytes(), pool);
     }
