@@ -37,7 +37,7 @@ PURE = {
                request_head head_memory request framing input_buffer parser chunked response writer session
                service router responder handler timers mailbox pieces request_content response_stream
                owned_response remote_responder frame_pool task coroutines coroutine test_loop
-               log_line log_sink log_level access_recorder exchange_meter survey gathering""",
+               log_line log_sink log_level access_recorder exchange_meter survey gathering preamble""",
 }
 PURE_FILES = {f"{layer}/{name}" for layer, names in PURE.items() for name in names.split()}
 
