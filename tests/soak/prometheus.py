@@ -76,6 +76,8 @@ class Prometheus:
             return json.load(response)["data"]
 
     def is_ready(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"Prometheus has ended: {self.log.read_text()[-2000:]}")
         try:
             self.ask("/api/v1/query", query="1")
         except OSError:
@@ -89,11 +91,15 @@ class Prometheus:
 
     def complaints(self) -> list[str]:
         lines = self.log.read_text().splitlines()
-        return [line for line in lines if re.search(r"\blevel=(warn|error)\b", line)]
+        return [line for line in lines if re.search(r"(?i)\blevel=(warn|error)\b", line)]
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(30)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 @contextlib.contextmanager
@@ -111,7 +117,7 @@ def scraped_server() -> Iterator[tuple[Server, Prometheus]]:
             server.stop()
 
 
-def load(port: int, seconds: float) -> int:
+def load(port: int, seconds: int) -> int:
     """How many requests h2load had answered."""
     answered = 0
     end = time.monotonic() + seconds
@@ -126,7 +132,7 @@ def load(port: int, seconds: float) -> int:
     return answered
 
 
-def check(server: Server, prometheus: Prometheus, seconds: float) -> list[str]:
+def check(server: Server, prometheus: Prometheus, seconds: int) -> list[str]:
     """What was wrong."""
     wait_until(lambda: prometheus.query("up") == 1, "the first scrape", 30)
     begin = time.monotonic()
@@ -163,8 +169,10 @@ def check(server: Server, prometheus: Prometheus, seconds: float) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30, help="how long to load (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=30, help="how long to load (%(default)s)")
     arguments = parser.parse_args()
+    if arguments.seconds < 5:
+        parser.error("--seconds: at least 5, to have some scrapes")
     if missing := [name for name in NEEDS if shutil.which(name) is None]:
         sys.exit(f"prometheus.py: not installed: {', '.join(missing)}")
     with scraped_server() as (server, prometheus):

@@ -34,10 +34,14 @@ def wait_for_lines(path: Path, count: int) -> list[str]:
 
 
 def wait_serving(announcements: IO[bytes] | None) -> None:
-    """Its socket is there before it listens, so that is no sign."""
+    """Reads up to the line by which a server says that it serves: a socket's file is there earlier,
+    before anybody listens."""
     assert announcements is not None
-    while b"serving" not in (line := announcements.readline()):
-        assert line, "it does not serve"
+    line = b""
+    while b"serving" not in line:
+        ready, _, _ = select.select([announcements], [], [], scaled(15))
+        line += os.read(announcements.fileno(), 4096) if ready else b""
+        assert ready and line, "the server does not start"
 
 
 class Lines(SystemTest):
