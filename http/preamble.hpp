@@ -15,14 +15,13 @@ namespace enduring::http {
 class Preamble {
   public:
     /// The number of the date that it was made with; 0: it was not made yet.
-    [[nodiscard]] std::uint64_t date() const noexcept { return date_; }
-    /// date_field: "Date: …" CRLF, or nothing.
-    void renew(Status status, std::string_view date_field, std::uint64_t date);
+    [[nodiscard]] std::uint64_t date_number() const noexcept { return date_number_; }
+    /// Makes it, without a type. date_field: "Date: …" CRLF, or nothing.
+    void renew(Status status, std::string_view date_field, std::uint64_t date_number);
 
-    /// With a Content-Type, if the type is not empty. Valid until the next call.
+    /// After renew(): with a Content-Type, if the type is not empty. Valid until the next call.
     [[nodiscard]] std::string_view with_type(std::string_view type) {
-        if (type != std::string_view(text_).substr(common_bytes_ + type_offset_, type_bytes_))
-            [[unlikely]] {
+        if (type != std::string_view(text_).substr(type_begin_, type_bytes_)) [[unlikely]] {
             replace_type(type);
         }
         return text_;
@@ -32,9 +31,9 @@ class Preamble {
     void replace_type(std::string_view type);
 
     std::string text_;
-    std::uint64_t date_ = 0;
+    std::uint64_t date_number_ = 0;
     std::size_t common_bytes_ = 0;  // without the Content-Type
-    std::size_t type_offset_ = 0;   // from there to its value
+    std::size_t type_begin_ = 0;    // of its value
     std::size_t type_bytes_ = 0;
 };
 

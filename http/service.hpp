@@ -27,7 +27,6 @@
 #include "http/router.hpp"
 #include "http/session.hpp"
 #include "http/timers.hpp"
-#include "http/writer.hpp"
 
 namespace enduring::http {
 
@@ -137,7 +136,7 @@ class Service final : public Exchanges {
         ENDURING_CHECK(code_of(status) >= 100 && code_of(status) < 600,
                        "a status code is from 100 to 599");
         Preamble& preamble = preambles_[code_of(status) - 100];
-        if (preamble.date() != date_number_) [[unlikely]] {
+        if (preamble.date_number() != date_number_) [[unlikely]] {
             preamble.renew(status, date_field_, date_number_);
         }
         return preamble.with_type(response.content_type());

@@ -23,7 +23,7 @@ struct WriteContext {
     bool head_only = false;                 ///< the request was HEAD
     bool chunked = false;                   ///< in place of a length: the content will be chunked
     bool without_length = false;            ///< the content will end with the connection
-    std::string_view preamble{};            ///< see Preamble
+    std::string_view preamble{};            ///< Preamble's for the status and the type
 };
 
 /// Whether the output will hold much memory for this response until it is sent.

@@ -19,10 +19,10 @@ std::string begin(std::string_view status, std::string_view date_field, std::str
 
 TEST(Preamble, HasTheTypeThatWasAskedFor) {
     Preamble preamble;
-    EXPECT_EQ(preamble.date(), 0U);
+    EXPECT_EQ(preamble.date_number(), 0U);
     preamble.renew(Status::ok, date, 7);
-    EXPECT_EQ(preamble.date(), 7U);
-    // Each of them twice, after each other of them, and after itself.
+    EXPECT_EQ(preamble.date_number(), 7U);
+    // Each of them after another one, and after itself.
     for (const std::string_view type :
          {"", "a/b", "a/c", "", "text/plain", "a/b", "a", "text/plainer", "text/plain", "text/plai",
           "Content-Type", "a\r\nb", "a  b"}) {
