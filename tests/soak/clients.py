@@ -21,10 +21,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
-from harness import ROOT, Client, Server, get
+import npm_modules
+from harness import Client, Server, get
 
 CAP = 10
 HERE = Path(__file__).resolve().parent
+UNDICI = npm_modules.DIRECTORY / "node_modules" / "undici" / "index.js"
 NEEDS = {"undici": ("node", "npm"), "java": ("java",), "curl": ("curl",)}
 OK = "200"
 # Java's client takes, now and then, an end that comes together with a response for an end without
@@ -45,20 +47,10 @@ def run(command: list[str | Path]) -> str:
     return done.stdout
 
 
-def undici_module() -> Path:
-    """Where undici is, after it was fetched if it was not there."""
-    directory = ROOT / "build" / "soak"
-    module = directory / "node_modules" / "undici" / "index.js"
-    if not module.exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        run(["npm", "install", "--prefix", directory, "--no-save", "--no-audit", "undici"])
-    return module
-
-
 def send_with_undici(port: int, method: str, requests: int, concurrency: int) -> Counter[str]:
     script = HERE / "undici.mjs"
     values = [str(port), method, str(requests), str(concurrency)]
-    return Counter(json.loads(run(["node", script, undici_module(), *values])))
+    return Counter(json.loads(run(["node", script, UNDICI, *values])))
 
 
 def send_with_java(port: int, method: str, requests: int, concurrency: int) -> Counter[str]:
@@ -139,7 +131,7 @@ def main() -> int:
         return 2
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if "undici" in arguments.clients:
-        undici_module()
+        npm_modules.fetch("undici")
     print(f"{'client':8} {'method':6} {'requests':>8} {'connections':>11} {'seconds':>7}  failures")
     good = True
     for name in arguments.clients:
