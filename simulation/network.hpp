@@ -48,11 +48,12 @@ struct Socket {
     Stream output;  // taken by the kernel, not by the client
     std::size_t input_capacity = 65536;
     std::size_t output_capacity = 65536;
-    std::uint64_t read_delay_us = 0;  // until the client looks at what has come
-    std::uint64_t output_total = 0;   // bytes sent
-    std::uint64_t last_sent_us = 0;   // when the last of them was
-    std::uint64_t ended_us = 0;       // when the server closed or shut its sending side
-    std::uint64_t ended_run_us = 0;   // ... by the time that its process has run
+    std::uint64_t read_delay_us = 0;          // until the client looks at what has come
+    std::uint64_t output_total = 0;           // bytes sent
+    std::uint64_t last_sent_us = 0;           // when the last of them was
+    std::uint64_t deaf_us = Timeline::never;  // when the server cancelled its receive
+    std::uint64_t ended_us = 0;               // when the server closed or shut its sending side
+    std::uint64_t ended_run_us = 0;           // ... by the time that its process has run
     std::uint64_t last_sent_run_us = 0;
     bool ended = false;  // ... it has
     bool accepted = false;

@@ -132,13 +132,16 @@ bool Judge::may_be_cut() const {
                    std::min(times.linger_timeout_ms, times.linger_max_ms));
 }
 
-// Nobody waits for a connection that makes room: what its client sends then has the kernel reset
-// it, and that destroys the responses on their way.
+// Nobody waits for a connection that makes room: what its client sends from the moment at which it
+// was chosen, and is no longer received, has the kernel reset it, and that destroys the responses
+// on their way.
 bool Judge::may_be_reset() const {
     const Socket& socket = scene_.network.socket(socket_);
     return scene_.plan.evicts && socket.ended &&
            std::any_of(exchanges_.begin(), exchanges_.end(), [&](const Exchange& exchange) {
-               return exchange.first_us != Timeline::never && exchange.latest_us > socket.ended_us;
+               return exchange.first_us != Timeline::never &&
+                      (exchange.latest_us > socket.ended_us ||
+                       exchange.latest_us >= socket.deaf_us);
            });
 }
 

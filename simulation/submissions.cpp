@@ -140,6 +140,7 @@ void Ring::issue_receive(const io_uring_sqe& sqe) {
     operations_[static_cast<std::size_t>(number)].multishot =
         (sqe.ioprio & IORING_RECV_MULTISHOT) != 0;
     socket.receive_operation = number;
+    socket.deaf_us = Timeline::never;
     begin(number);
 }
 
@@ -285,6 +286,9 @@ void Ring::issue_cancel(const io_uring_sqe& sqe) {
         ++found;
         // A file is read on a thread of the kernel's, which goes on.
         running = running || (operation.code == IORING_OP_READ && operation.scheduled);
+        if (operation.code == IORING_OP_RECV) {
+            network_.socket(operation.index).deaf_us = timeline_.now_us();
+        }
     });
     if (found > 0 && draw(Fault::cancel_late)) {
         running = true;
