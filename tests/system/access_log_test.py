@@ -37,11 +37,12 @@ def wait_serving(announcements: IO[bytes] | None) -> None:
     """Reads up to the line by which a server says that it serves: a socket's file is there earlier,
     before anybody listens."""
     assert announcements is not None
-    line = b""
-    while b"serving" not in line:
+    said = b""
+    while b"serving" not in said:
         ready, _, _ = select.select([announcements], [], [], scaled(15))
-        line += os.read(announcements.fileno(), 4096) if ready else b""
-        assert ready and line, "the server does not start"
+        piece = os.read(announcements.fileno(), 4096) if ready else b""
+        assert piece, f"the server does not start: {said!r}"
+        said += piece
 
 
 class Lines(SystemTest):
