@@ -119,6 +119,9 @@ BUGS = [
      "            options_.times.absent_ms += worked_until_ms - last_ms;", "            ;"),
     ("a stop before the wait is no delay", "core/loop.hpp",
      "catch_up_.begin_turn(wait ? last_ms + *wait", "catch_up_.begin_turn(wait ? begin_ms + *wait"),
+    ("one makes room whose answer is not sent", "core/lifecycle.hpp",
+     "        return (phase_ == Phase::idle && !output_waiting_ && !sending_) || surplus();",
+     "        return phase_ == Phase::idle || surplus();"),
 ]
 
 
