@@ -89,12 +89,12 @@ class PlayedRing {
     [[nodiscard]] std::optional<std::uint64_t> peer(int) { return std::nullopt; }
     void reset_on_close(int) {}
 
-    /// Bytes come into the first buffer.
-    void receive(std::string_view bytes) {
+    /// Bytes come into the first buffer. more: the receive goes on.
+    void receive(std::string_view bytes, bool more = true) {
         const auto* entry = reinterpret_cast<const io_uring_buf*>(buffers_);
         bytes.copy(reinterpret_cast<char*>(entry->addr), bytes.size());
         completions.push_back({receive_token_, static_cast<std::int32_t>(bytes.size()),
-                               IORING_CQE_F_BUFFER | IORING_CQE_F_MORE});
+                               IORING_CQE_F_BUFFER | (more ? IORING_CQE_F_MORE : 0)});
     }
 
   private:
@@ -128,6 +128,26 @@ class LoopTest : public testing::Test {
         turn();
         ring_.completions.push_back({pack({Operation::accept, 0, 0}), 4, IORING_CQE_F_MORE});
         turn(2);
+    }
+    /// Of the only connection.
+    [[nodiscard]] Phase phase() {
+        Phase found = Phase::released;
+        loop_->for_each_connection([&](const auto& view) { found = view.lifecycle.phase(); });
+        return found;
+    }
+    /// The only place is taken by a connection whose answer goes out, and whose next receive
+    /// begins, in the turn in which another one comes.
+    void meet_newcomer() {
+        start({}, 1);
+        ring_.receive("GET / HTTP/1.1\r\nHost: a\r\n\r\n", false);
+        turn();
+        ASSERT_EQ(awaited_.size(), 1U);
+        awaited_.front().send(http::Status::ok, "text/plain", "first");
+        ring_.completions.push_back({pack({Operation::accept, 0, 0}), 5, IORING_CQE_F_MORE});
+        for (unsigned i = 0; i < 8 && !ring_.sent.ends_with("first"); ++i) {
+            turn();
+        }
+        ASSERT_TRUE(ring_.sent.ends_with("\r\n\r\nfirst")) << ring_.sent;
     }
     void turn(unsigned times = 1) {
         for (; times > 0; --times) {
@@ -180,6 +200,23 @@ TEST_F(LoopTest, AFullServerThatDrainsWaitsForItsLastAnswer) {
     turn(8);
     EXPECT_TRUE(ring_.sent.ends_with("\r\n\r\nlast")) << ring_.sent;
     EXPECT_GT(ring_.waited_ms.value_or(1), 0U) << "it lingers, and must not turn meanwhile";
+}
+
+// Its receive had ended. What the client has sent since may wait for the next one, which begins in
+// the turn in which another connection needs the place.
+TEST_F(LoopTest, OneWhoseReceiveBeginsMayBeAskedBeforeItMakesRoom) {
+    meet_newcomer();
+    ASSERT_EQ(phase(), Phase::idle);
+    ring_.receive("GET /work HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn(2);
+    EXPECT_TRUE(ring_.sent.ends_with("\r\n\r\ndone")) << ring_.sent;
+}
+
+TEST_F(LoopTest, OneWhoseReceiveBringsNothingMakesRoom) {
+    meet_newcomer();
+    ASSERT_EQ(phase(), Phase::idle);
+    turn();
+    EXPECT_EQ(phase(), Phase::joining);
 }
 
 TEST_F(LoopTest, SubmissionsAreCounted) {
