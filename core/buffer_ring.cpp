@@ -27,18 +27,18 @@ BufferRing::BufferRing(std::uint32_t count, std::uint32_t size_bytes)
       lent_flags_(std::make_unique<bool[]>(count)) {
     ENDURING_CHECK(std::has_single_bit(count) && count <= 32768, "bad number of receive buffers");
     ring_ = static_cast<io_uring_buf_ring*>(map_pages(count * sizeof(io_uring_buf)));
-    memory_ = static_cast<char*>(map_pages(std::size_t{count} * size_bytes));
+    memory_ = static_cast<char*>(map_pages(memory_bytes()));
     io_uring_buf_ring_init(ring_);
     for (std::uint32_t i = 0; i < count; ++i) {
-        io_uring_buf_ring_add(ring_, memory_ + std::size_t{i} * size_bytes, size_bytes,
-                              static_cast<std::uint16_t>(i), mask_, static_cast<int>(i));
+        const auto buffer = static_cast<std::uint16_t>(i);
+        io_uring_buf_ring_add(ring_, at(buffer), size_bytes, buffer, mask_, static_cast<int>(i));
     }
     io_uring_buf_ring_advance(ring_, static_cast<int>(count));
 }
 
 BufferRing::~BufferRing() {
     munmap(ring_, count_ * sizeof(io_uring_buf));
-    munmap(memory_, std::size_t{count_} * size_bytes_);
+    munmap(memory_, memory_bytes());
 }
 
 }  // namespace enduring::core
