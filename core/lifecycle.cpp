@@ -51,7 +51,7 @@ constexpr Reason timeout_reason(Phase phase) noexcept {
 
 }  // namespace
 
-Actions Lifecycle::step(const Event& event, std::uint64_t now_ms, const TimeLimits& limits) {
+Actions Lifecycle::step(Event event, std::uint64_t now_ms, const TimeLimits& limits) {
     Actions actions;
     switch (event.kind) {
         case Event::Kind::accepted:
@@ -146,30 +146,29 @@ Actions Lifecycle::step(const Event& event, std::uint64_t now_ms, const TimeLimi
     return actions;
 }
 
-void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const TimeLimits& limits) {
+void Lifecycle::take_progress(Event event, std::uint64_t now_ms, const TimeLimits& limits) {
     ENDURING_CHECK(is_open(), "a session ran on a connection that is ending");
     const Phase before = phase_;
-    const Progress& progress = event.progress;
-    ENDURING_CHECK(!timing_out_ || progress.need == Need::nothing,
+    ENDURING_CHECK(!timing_out_ || event.need == Need::nothing,
                    "the session was told that its time is over and went on");
     timing_out_ = false;
-    hold_input_ = progress.hold_input;
+    hold_input_ = event.hold_input;
     if (event.output_waiting && !output_waiting_) {
         begin_output(now_ms, limits);
     }
-    ENDURING_CHECK(!progress.broken || progress.need == Need::nothing,
+    ENDURING_CHECK(!event.broken || event.need == Need::nothing,
                    "a session went on though its output is broken");
-    ENDURING_CHECK(progress.need != Need::room || output_waiting_ || sending_,
+    ENDURING_CHECK(event.need != Need::room || output_waiting_ || sending_,
                    "a session waits for room in an output that is empty");
-    if (progress.need == Need::nothing) {
-        ENDURING_CHECK(progress.reason != Reason::none, "a session ended without a reason");
-        give_reason(progress.reason);
+    if (event.need == Need::nothing) {
+        ENDURING_CHECK(event.reason != Reason::none, "a session ended without a reason");
+        give_reason(event.reason);
     }
-    if (progress.broken) {
-        break_off(progress.reason, true, now_ms, limits);
+    if (event.broken) {
+        break_off(event.reason, true, now_ms, limits);
         return;
     }
-    phase_ = next_phase(phase_, trigger_of(progress.need));
+    phase_ = next_phase(phase_, trigger_of(event.need));
     if (retire_reason_ != Reason::none && phase_ == Phase::idle) {
         give_reason(retire_reason_);
         phase_ = next_phase(phase_, Trigger::retired);
@@ -178,11 +177,10 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
     // connection is timed from the accept; each piece of a content begins its time anew, and so
     // does each that a handler takes or makes; and empty lines, of which a client can send any
     // number in pieces, begin nothing anew.
-    const bool continues = phase_ == before && !progress.new_message && !progress.moved;
-    const bool first_head =
-        phase_ == Phase::head && before == Phase::opening && !progress.new_message;
+    const bool continues = phase_ == before && !event.new_message && !event.moved;
+    const bool first_head = phase_ == Phase::head && before == Phase::opening && !event.new_message;
     const bool after_empty_lines =
-        !progress.new_message &&
+        !event.new_message &&
         ((phase_ == Phase::idle && (before == Phase::opening || before == Phase::head)) ||
          (phase_ == Phase::head && before == Phase::idle && awaits_message_));
     if (after_empty_lines) {
@@ -202,11 +200,10 @@ void Lifecycle::take_progress(const Event& event, std::uint64_t now_ms, const Ti
 // A content's time runs while the session takes more of it, from when it first does; what comes
 // while it has stopped pays all the same. Of the receive that brings its beginning all bytes do:
 // what was before it there is less than a buffer.
-void Lifecycle::measure_content(Phase before, const Event& event, std::uint64_t now_ms,
+void Lifecycle::measure_content(Phase before, Event event, std::uint64_t now_ms,
                                 const TimeLimits& limits) {
     const std::uint64_t present_ms = now_ms - limits.absent_ms;
-    const bool had_begun =
-        !event.progress.new_message && (before == Phase::content || content_stopped_);
+    const bool had_begun = !event.new_message && (before == Phase::content || content_stopped_);
     const bool stopped = content_stopped_;
     content_stopped_ = false;
     if (!had_begun && phase_ != Phase::content) {

@@ -22,19 +22,19 @@ namespace enduring::core {
 /// What a session waits for after it was given input, time or an answer.
 enum class Need : std::uint8_t { request, head, content, answer, room, nothing };
 
-/// What the session reports each time it ran.
-struct Progress {
+/// What the session reports each time it ran. As small as this it is made and given in a register.
+struct alignas(std::uint32_t) Progress {
     Need need = Need::request;
     /// The session has as much input as it may keep: receive no more until it says otherwise.
-    bool hold_input = false;
+    bool hold_input : 1 = false;
     /// A message ended since the last report, so that the next one's time begins anew.
-    bool new_message = false;
+    bool new_message : 1 = false;
     /// With Need::answer: what the handler takes or makes in pieces has gone on, so that its time
     /// begins anew.
-    bool moved = false;
+    bool moved : 1 = false;
     /// With Need::nothing: the output is not whole, for want of memory. The connection is cut, so
     /// that the peer can tell.
-    bool broken = false;
+    bool broken : 1 = false;
     /// With Need::nothing: why.
     Reason reason = Reason::none;
 };
@@ -84,8 +84,8 @@ struct Actions {
     friend bool operator==(const Actions&, const Actions&) = default;
 };
 
-/// What happened. Made with the functions below.
-struct Event {
+/// What happened. Made with the functions below; as small as this it is given in a register.
+struct alignas(std::uint64_t) Event {
     enum class Kind : std::uint8_t {
         accepted,
         progressed,
@@ -107,14 +107,20 @@ struct Event {
         closed,
     };
     Kind kind;
+    /// progressed: as in Progress, and so are the other four.
+    Need need = Need::request;
+    bool hold_input : 1 = false;
+    bool new_message : 1 = false;
+    bool moved : 1 = false;
+    bool broken : 1 = false;
     /// progressed and sent: output is waiting to be sent.
-    bool output_waiting = false;
-    /// retire: why.
+    bool output_waiting : 1 = false;
+    /// progressed and retire: why.
     Reason reason = Reason::none;
     /// progressed: bytes that were received; sent: bytes that were taken; accepted: any number.
     std::uint32_t amount = 0;
-    Progress progress{};
 };
+static_assert(sizeof(Progress) == sizeof(std::uint32_t) && sizeof(Event) == sizeof(std::uint64_t));
 
 namespace events {
 /// The connection exists. draw: a number that spreads the ages of connections, random or counted.
@@ -126,9 +132,14 @@ constexpr Event accepted(std::uint32_t draw = 0) {
 constexpr Event progressed(Progress progress, bool output_waiting,
                            std::uint32_t bytes_received = 0) {
     return {.kind = Event::Kind::progressed,
+            .need = progress.need,
+            .hold_input = progress.hold_input,
+            .new_message = progress.new_message,
+            .moved = progress.moved,
+            .broken = progress.broken,
             .output_waiting = output_waiting,
-            .amount = bytes_received,
-            .progress = progress};
+            .reason = progress.reason,
+            .amount = bytes_received};
 }
 /// Bytes came and were thrown away (flushing, lingering or later).
 constexpr Event discarded() { return {Event::Kind::discarded}; }
@@ -175,7 +186,7 @@ class Lifecycle {
     static constexpr std::uint64_t never = std::numeric_limits<std::uint64_t>::max();
 
     /// Takes an event at a time (milliseconds, never going back) and says what to do.
-    [[nodiscard]] Actions step(const Event& event, std::uint64_t now_ms, const TimeLimits& limits);
+    [[nodiscard]] Actions step(Event event, std::uint64_t now_ms, const TimeLimits& limits);
 
     [[nodiscard]] Phase phase() const noexcept { return phase_; }
     [[nodiscard]] Reason reason() const noexcept { return reason_; }
@@ -226,9 +237,8 @@ class Lifecycle {
     void move(Trigger trigger, std::uint64_t now_ms, const TimeLimits& limits);
     void enter(std::uint64_t now_ms, const TimeLimits& limits);
     void retire(Reason reason, std::uint64_t now_ms, const TimeLimits& limits);
-    void take_progress(const Event& event, std::uint64_t now_ms, const TimeLimits& limits);
-    void measure_content(Phase before, const Event& event, std::uint64_t now_ms,
-                         const TimeLimits& limits);
+    void take_progress(Event event, std::uint64_t now_ms, const TimeLimits& limits);
+    void measure_content(Phase before, Event event, std::uint64_t now_ms, const TimeLimits& limits);
     void take_time(std::uint64_t now_ms, const TimeLimits& limits, Actions& actions);
     void break_off(Reason reason, bool reset, std::uint64_t now_ms, const TimeLimits& limits);
     void begin_output(std::uint64_t now_ms, const TimeLimits& limits);

@@ -302,12 +302,10 @@ class Loop final : public Host<typename ProtocolType::Session> {
         if (drain_.state() == ServerState::stopped) {
             return last_messages_poll_ms;
         }
-        std::uint64_t next_ms = std::min({until_ms, drain_.deadline_ms(), protocol_.next_ms()});
+        std::uint64_t next_ms =
+            std::min({until_ms, drain_.deadline_ms(), protocol_.next_ms(), wheel_.next_ms()});
         if (drain_.state() == ServerState::full && acceptor_.has_neighbours()) {
             next_ms = std::min(next_ms, now_ms_ + neighbour_poll_ms);
-        }
-        if (const auto timer_ms = wheel_.next_ms()) {
-            next_ms = std::min(next_ms, *timer_ms);
         }
         if (next_ms == TimerWheel::never) {
             return std::nullopt;
@@ -636,7 +634,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         return {operation, slot, connections_.generation(slot)};
     }
 
-    void step(std::uint32_t slot, Connection& connection, const Event& event) {
+    void step(std::uint32_t slot, Connection& connection, Event event) {
         const Actions actions = connection.lifecycle.step(event, now_ms_, options_.times);
         if (actions.bits != 0) {
             perform(slot, connection, actions);

@@ -51,15 +51,12 @@ std::uint64_t TimerWheel::deadline_ms(std::uint32_t slot) const {
     return node.place == 0 ? never : base_ms_ + node.tick * tick_ms;
 }
 
-std::optional<std::uint64_t> TimerWheel::next_ms() const {
+std::uint64_t TimerWheel::next_ms() const {
     if (due_ != nobody) {
         return base_ms_ + now_tick_ * tick_ms;
     }
     const auto next = next_place();
-    if (!next) {
-        return std::nullopt;
-    }
-    return base_ms_ + next->first * tick_ms;
+    return next ? base_ms_ + next->first * tick_ms : never;
 }
 
 // The first occupied place after now, as its first tick and its index. A place of a higher level is

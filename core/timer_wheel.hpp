@@ -30,9 +30,9 @@ class TimerWheel {
     /// The deadline in force, rounded up to a tick; never if there is none.
     [[nodiscard]] std::uint64_t deadline_ms(std::uint32_t slot) const;
 
-    /// When expire() should be called next, or nothing if no timer is set. This may be earlier than
+    /// When expire() should be called next, or never if no timer is set. This may be earlier than
     /// the next deadline: then expire() only sorts far timers into nearer places.
-    [[nodiscard]] std::optional<std::uint64_t> next_ms() const;
+    [[nodiscard]] std::uint64_t next_ms() const;
 
     /// Calls fire(slot) for every timer whose deadline is not after now; the timer is gone before
     /// the call. fire may set and cancel timers; one that it sets in the past waits for the next

@@ -85,10 +85,9 @@ std::string text_of(const Move& move) {
     const Event& event = move.event;
     std::string text = kinds[static_cast<std::size_t>(event.kind)];
     if (event.kind == Event::Kind::progressed) {
-        text += std::string("(") + needs[static_cast<std::size_t>(event.progress.need)] +
-                (event.progress.hold_input ? ", hold_input" : "") +
-                (event.progress.new_message ? ", new_message" : "") +
-                (event.progress.moved ? ", moved" : "") + ")";
+        text += std::string("(") + needs[static_cast<std::size_t>(event.need)] +
+                (event.hold_input ? ", hold_input" : "") +
+                (event.new_message ? ", new_message" : "") + (event.moved ? ", moved" : "") + ")";
     }
     if (event.amount != 0) {
         text += " " + std::to_string(event.amount) + " bytes";
@@ -276,7 +275,7 @@ void happen(World& world, const State& before, const Event& event) {
             break;
         case Event::Kind::progressed:
             world.debt = Debt::none;
-            world.held = event.progress.hold_input;
+            world.held = event.hold_input;
             world.output = world.output || event.output_waiting;
             break;
         case Event::Kind::buffers_returned:
@@ -299,7 +298,7 @@ void happen(World& world, const State& before, const Event& event) {
     if (phase < Phase::joining) {
         world.must_reset = event.kind == Event::Kind::abort ||
                            event.kind == Event::Kind::send_failed ||
-                           (event.kind == Event::Kind::progressed && event.progress.broken) ||
+                           (event.kind == Event::Kind::progressed && event.broken) ||
                            (event.kind == Event::Kind::time_passed && write_due);
         world.peer_broke =
             event.kind == Event::Kind::receive_broken || event.kind == Event::Kind::send_broken;
@@ -394,8 +393,7 @@ void replay(const State& before, const Event& event, const Lifecycle& after, Cel
     };
     switch (event.kind) {
         case Event::Kind::progressed:
-            pull(event.progress.broken ? Trigger::broken
-                                       : static_cast<Trigger>(event.progress.need));
+            pull(event.broken ? Trigger::broken : static_cast<Trigger>(event.need));
             if (before.world.retired && phase == Phase::idle) {
                 pull(Trigger::retired);
             }
@@ -500,18 +498,18 @@ void compare(const State& before, const State& after, const Event& event, Action
                         "something happened before its time");
     }
     if (from == Phase::head && to == Phase::head && event.kind == Event::Kind::progressed &&
-        !event.progress.new_message) {
+        !event.new_message) {
         verdict.require(before.machine.read_deadline_ms() == after.machine.read_deadline_ms(),
                         "a trickling head moved its deadline");
     }
-    if (event.kind == Event::Kind::progressed && !event.progress.new_message &&
+    if (event.kind == Event::Kind::progressed && !event.new_message &&
         (from == Phase::opening || from == Phase::head) && to == Phase::idle) {
         verdict.require(before.machine.read_deadline_ms() == after.machine.read_deadline_ms(),
                         "empty lines moved a deadline");
         verdict.require(after.machine.awaits_message(), "empty lines are forgotten");
     }
     if (before.machine.awaits_message() && from == Phase::idle && to == Phase::head &&
-        !event.progress.new_message) {
+        !event.new_message) {
         verdict.require(before.machine.read_deadline_ms() == after.machine.read_deadline_ms(),
                         "a head after empty lines moved a deadline");
     }
