@@ -233,6 +233,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
     static constexpr std::uint64_t last_messages_poll_ms = 5;
     // Nobody tells a full worker that another one has room again.
     static constexpr std::uint64_t neighbour_poll_ms = 20;
+    static constexpr std::uint64_t unawaited_ms_max = 20;
     static constexpr std::uint32_t sweep_done = ~0U;
     static constexpr std::uint32_t draw_step = 0x9e37'79b9;  // the golden ratio's fraction
     // How many new connections a full worker takes in at once, each in the place of a quiet one.
@@ -306,6 +307,9 @@ class Loop final : public Host<typename ProtocolType::Session> {
             std::min({until_ms, drain_.deadline_ms(), protocol_.next_ms(), wheel_.next_ms()});
         if (drain_.state() == ServerState::full && acceptor_.has_neighbours()) {
             next_ms = std::min(next_ms, now_ms_ + neighbour_poll_ms);
+        }
+        if (submitter_.unawaited() > 0) {
+            next_ms = std::min(next_ms, now_ms_ + unawaited_ms_max);
         }
         if (next_ms == TimerWheel::never) {
             return std::nullopt;
@@ -778,11 +782,16 @@ class Loop final : public Host<typename ProtocolType::Session> {
             end_unsent(slot, connection);
             return;
         }
-        if (transmitter_.begin(connection.outlet, connection.descriptor, slot,
-                               connections_.generation(slot))) {
-            connection.send_queued = false;
-        } else {
+        const Begun begun = transmitter_.begin(connection.outlet, connection.descriptor, slot,
+                                               connections_.generation(slot));
+        if (begun == Begun::nothing) {
             await_chunk(slot, connection);
+            return;
+        }
+        connection.send_queued = false;
+        if (begun == Begun::all_at_once && connection.lifecycle.phase() == Phase::idle &&
+            !none_quiet_) {
+            submitter_.let_wait();
         }
     }
 

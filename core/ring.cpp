@@ -203,7 +203,8 @@ Result<void> Ring::enable() {
     return {};
 }
 
-int Ring::submit_and_wait(std::optional<std::uint64_t> timeout_ms) noexcept {
+int Ring::submit_and_wait(std::optional<std::uint64_t> timeout_ms,
+                          std::uint32_t completions) noexcept {
     int result = 0;
     if (timeout_ms == 0U) {
         result = io_uring_submit_and_get_events(&ring_);
@@ -211,9 +212,9 @@ int Ring::submit_and_wait(std::optional<std::uint64_t> timeout_ms) noexcept {
         io_uring_cqe* cqe = nullptr;
         __kernel_timespec timeout{static_cast<long long>(*timeout_ms / 1000),
                                   static_cast<long long>(*timeout_ms % 1000) * 1'000'000};
-        result = io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
+        result = io_uring_submit_and_wait_timeout(&ring_, &cqe, completions, &timeout, nullptr);
     } else {
-        result = io_uring_submit_and_wait(&ring_, 1);
+        result = io_uring_submit_and_wait(&ring_, completions);
     }
     return result >= 0 || result == -ETIME || result == -EINTR ? 0 : result;
 }

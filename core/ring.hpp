@@ -64,9 +64,11 @@ class Ring {
     int submit() noexcept { return io_uring_submit(&ring_); }
     /// What was taken and the kernel has not got will do nothing.
     void forget_unsubmitted() noexcept;
-    /// Submits and waits for a completion, at most until timeout_ms have passed (0: does not wait;
-    /// nothing: without limit). Gives -errno or 0; time-out and interruption are 0.
-    int submit_and_wait(std::optional<std::uint64_t> timeout_ms) noexcept;
+    /// Submits and waits until so many completions are there, at most until timeout_ms have passed
+    /// (0: does not wait; nothing: without limit). Gives -errno or 0; time-out and interruption are
+    /// 0.
+    int submit_and_wait(std::optional<std::uint64_t> timeout_ms,
+                        std::uint32_t completions = 1) noexcept;
 
     /// Calls take(Completion) for each completion that is there until it gives false (that one is
     /// kept for the next time); gives how many were taken.

@@ -45,12 +45,18 @@ class Submitter {
         return ring_.take_sqe();
     }
 
-    /// Submits and waits; gives up waiting after timeout_ms (0: at once; nothing: never). Whether
-    /// the kernel has all submissions now.
+    /// What was taken last completes when it is submitted, and nobody is waiting for that: the next
+    /// wait does not end for it.
+    void let_wait() noexcept { ++unawaited_; }
+    /// How many of those the next wait has.
+    [[nodiscard]] std::uint32_t unawaited() const noexcept { return unawaited_; }
+
+    /// Submits and waits for a completion; gives up waiting after timeout_ms (0: at once; nothing:
+    /// never). Whether the kernel has all submissions now.
     bool submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
         buffers_.publish();
         const std::uint32_t room_before = ring_.sqe_room();
-        if (ring_.submit_and_wait(timeout_ms) != 0) {
+        if (ring_.submit_and_wait(timeout_ms, unawaited_ + 1) != 0) {
             ++counters_.submit_errors;
         }
         see_submitted(room_before);
@@ -66,6 +72,7 @@ class Submitter {
   private:
     // The kernel may take only some, when it is short of memory.
     void see_submitted(std::uint32_t room_before) {
+        unawaited_ = 0;
         const std::uint32_t room = ring_.sqe_room();
         counters_.submissions += room - room_before;
         if (room == capacity_) [[likely]] {
@@ -78,6 +85,7 @@ class Submitter {
     Counters& counters_;
     std::uint32_t capacity_;
     std::uint64_t epoch_ = 0;
+    std::uint32_t unawaited_ = 0;
 };
 
 }  // namespace enduring::core

@@ -48,26 +48,33 @@ struct Outlet {
     std::int32_t moved = 0;  ///< what moving a file has given: a count or -errno
 };
 
+/// What became of an output operation.
+enum class Begun : std::uint8_t {
+    nothing,      ///< no chunk is free: try again when one came back
+    something,    ///< its completion says how to go on
+    all_at_once,  ///< it takes all that is queued, and completes when it is submitted
+};
+
 template <class RingType>
 class Transmitter {
   public:
     Transmitter(Submitter<RingType>& submitter, Counters& counters, std::size_t chunks_max)
         : submitter_(submitter), counters_(counters), chunks_(chunks_max) {}
 
-    /// Submits the next output operation. False: no chunk is free; try again when one came back.
-    [[nodiscard]] bool begin(Outlet& outlet, int socket, std::uint32_t slot,
-                             std::uint32_t generation) {
+    /// Submits the next output operation.
+    [[nodiscard]] Begun begin(Outlet& outlet, int socket, std::uint32_t slot,
+                              std::uint32_t generation) {
         const auto token = [&](Operation operation) {
             outlet.operation = operation;
             return Token{operation, slot, generation};
         };
         if (outlet.room == Room::none) {
             prepare_await_room(submitter_.sqe(), socket, token(Operation::await_room));
-            return true;
+            return Begun::something;
         }
         if (outlet.room == Room::denied) {
             prepare_pause(submitter_.sqe(), token(Operation::await_room));
-            return true;
+            return Begun::something;
         }
         const FilePiece* file = outlet.queue.front_file();
         if (file == nullptr) {
@@ -76,14 +83,14 @@ class Transmitter {
                 submitter_.ring().limit_unsent(socket, Unsent::usual);
                 outlet.taken = taken_units_enough;
             }
-            send_queued(outlet.queue, socket, token(Operation::send));
-            return true;
+            return send_queued(outlet.queue, socket, token(Operation::send)) ? Begun::all_at_once
+                                                                             : Begun::something;
         }
         if (outlet.chunk != nullptr) {
             const bool more_follows = outlet.queue.size_bytes() > outlet.chunk->filled;
             prepare_send(submitter_.sqe(), socket, outlet.chunk->data.get(), outlet.chunk->filled,
                          more_follows, token(Operation::send));
-            return true;
+            return Begun::something;
         }
         if (outlet.reads_left == 0) {
             if (outlet.taken == taken_units_enough && file->size > large_file_bytes) [[unlikely]] {
@@ -94,19 +101,21 @@ class Transmitter {
                                                                file->offset, part(*file))) {
                 outlet.moved = *moved;
                 prepare_nothing(submitter_.sqe(), token(Operation::send_file));
-                return true;
+                return *moved > 0 && static_cast<std::uint64_t>(*moved) == outlet.queue.size_bytes()
+                           ? Begun::all_at_once
+                           : Begun::something;
             }
             outlet.reads_left = moved_bytes_max / Chunk::size_bytes;
         }
         outlet.chunk = chunks_.take();
         if (outlet.chunk == nullptr) {
-            return false;
+            return Begun::nothing;
         }
         --outlet.reads_left;
         prepare_read_file(submitter_.sqe(), file->descriptor, outlet.chunk->data.get(),
                           std::min(part(*file), Chunk::size_bytes), file->offset,
                           token(Operation::read_file));
-        return true;
+        return Begun::something;
     }
 
     /// Takes the completion of an output operation and says what it means for the connection.
@@ -141,6 +150,7 @@ class Transmitter {
   private:
     static constexpr std::size_t slices_max = 20;
     static constexpr std::size_t messages_max = 128;
+    static constexpr std::uint64_t small_bytes = 20 * 1024;
 
     // The most of a file that is moved at once: others wait meanwhile.
     static constexpr std::uint32_t moved_bytes_max = 512 * 1024;
@@ -162,29 +172,31 @@ class Transmitter {
         std::array<iovec, slices_max> parts;
     };
 
-    void send_queued(const SendQueue& queue, int socket, Token token) {
+    // True: all that is queued, and so little that a socket has room for it.
+    bool send_queued(const SendQueue& queue, int socket, Token token) {
         std::array<Slice, slices_max> slices;
         io_uring_sqe& sqe = submitter_.sqe();  // first, since it may submit
         const bool message_free = take_message();
         const std::size_t count =
             queue.gather(std::span(slices).first(message_free ? slices_max : 1));
-        std::uint64_t size = 0;
-        for (const Slice& slice : std::span(slices).first(count)) {
-            size += slice.size;
-        }
-        const bool more_follows = queue.size_bytes() > size;
         if (count == 1) {
-            prepare_send(sqe, socket, slices[0].data, slices[0].size, more_follows, token);
-            return;
+            const Slice& slice = slices[0];
+            const bool more_follows = queue.size_bytes() > slice.size;
+            prepare_send(sqe, socket, slice.data, slice.size, more_follows, token);
+            return !more_follows && slice.size <= small_bytes;
         }
         Message& message = messages_[messages_used_++];
+        std::uint64_t size = 0;
         for (std::size_t i = 0; i < count; ++i) {
             message.parts[i] = {const_cast<char*>(slices[i].data), slices[i].size};
+            size += slices[i].size;
         }
+        const bool more_follows = queue.size_bytes() > size;
         message.header = {};
         message.header.msg_iov = message.parts.data();
         message.header.msg_iovlen = count;
         prepare_send_message(sqe, socket, message.header, more_follows, token);
+        return !more_follows && size <= small_bytes;
     }
 
     bool take_message() noexcept {

@@ -42,7 +42,7 @@ int Ring::submit() {
     return take_submissions();
 }
 
-int Ring::submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
+int Ring::submit_and_wait(std::optional<std::uint64_t> timeout_ms, std::uint32_t completions) {
     timeline_.advance_to(timeline_.now_us() + 2 + faults_.random().below(20));
     if (draw(Fault::slow_turns)) {
         timeline_.advance_to(timeline_.now_us() + faults_.random().below(12'000));
@@ -62,7 +62,7 @@ int Ring::submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
     }
     const std::uint64_t deadline_us =
         timeout_ms ? timeline_.now_us() + *timeout_ms * 1000 : Timeline::never;
-    wait(deadline_us);
+    wait(deadline_us, std::min(completions, plan_.completions));
     return 0;
 }
 
@@ -91,9 +91,9 @@ int Ring::take_submissions() {
     return static_cast<int>(count);
 }
 
-void Ring::wait(std::uint64_t deadline_us) {
+void Ring::wait(std::uint64_t deadline_us, std::uint32_t completions) {
     run_ready();
-    while (head_ == completions_.size()) {
+    while (completions_.size() - head_ < completions) {
         if (std::exchange(woken_, false) || stop_if_due() || draw(Fault::interrupted)) {
             break;
         }

@@ -55,7 +55,7 @@ class Ring {
     }
     io_uring_sqe& take_sqe();
     int submit();
-    int submit_and_wait(std::optional<std::uint64_t> timeout_ms);
+    int submit_and_wait(std::optional<std::uint64_t> timeout_ms, std::uint32_t completions = 1);
     template <class Take>
     unsigned drain(Take&& take) {
         // As in the kernel's queue, places become free only at the end.
@@ -129,7 +129,7 @@ class Ring {
     void post(std::uint64_t user_data, std::int32_t result, std::uint32_t flags);
     void flush_overflow();
     int take_submissions();
-    void wait(std::uint64_t deadline_us);
+    void wait(std::uint64_t deadline_us, std::uint32_t completions);
     void run_due();
     void run_ready();
     void run_socket(std::uint32_t index);

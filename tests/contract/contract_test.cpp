@@ -73,6 +73,12 @@ class Contract : public testing::Test {
     }
     Completion wait_for_one() { return wait_for(1).front(); }
 
+    /// Submits and waits once, until so many completions are there or the time is over.
+    void wait_once(std::uint64_t timeout_ms, std::uint32_t completions) {
+        note_taken();
+        kernel_.wait(timeout_ms, completions);
+    }
+
     /// Nothing completes.
     void expect_nothing() {
         note_taken();
@@ -635,6 +641,39 @@ TYPED_TEST(Contract, AWaitEndsByItsTime) {
     this->kernel_.wait(30);
     EXPECT_GE(this->kernel_.ring().now_us() / 1'000 + 1, begin_ms + 30);
     EXPECT_EQ(this->kernel_.ring().submit_and_wait(0), 0);
+}
+
+TYPED_TEST(Contract, AWaitForTwoDoesNotEndWithOne) {
+    const auto one = this->connect();
+    const auto other = this->connect();
+    this->arm_receive(one);
+    this->arm_receive(other);
+    this->expect_nothing();
+    const std::uint64_t begin_ms = this->kernel_.ring().now_us() / 1'000;
+    core::prepare_nothing(this->sqe(), one.token(Operation::send_file));
+    this->wait_once(30, 2);
+    EXPECT_GE(this->kernel_.ring().now_us() / 1'000 + 1, begin_ms + 30);
+    EXPECT_EQ(this->wait_for(1).size(), 1U);
+    for (const auto& connection : {one, other}) {
+        core::prepare_nothing(this->sqe(), connection.token(Operation::send_file));
+    }
+    this->wait_once(10'000, 2);
+    EXPECT_LT(this->kernel_.ring().now_us() / 1'000, begin_ms + 10'000);
+    EXPECT_EQ(this->wait_for(2).size(), 2U);
+}
+
+// The loop counts on it when it lets a wait go on.
+TYPED_TEST(Contract, WhatIsSentIsDoneWhenItWasSubmitted) {
+    const auto connection = this->connect();
+    this->send(connection, "done");
+    this->submit();
+    unsigned done = 0;
+    this->kernel_.ring().drain([&](const Completion& completion) {
+        EXPECT_EQ(completion.result, 4);
+        ++done;
+        return true;
+    });
+    EXPECT_EQ(done, 1U);
 }
 
 TYPED_TEST(Contract, SubmissionsComeBackWhenTheyAreTaken) {

@@ -59,9 +59,9 @@ RealKernel::~RealKernel() {
     }
 }
 
-void RealKernel::wait(std::uint64_t timeout_ms) {
+void RealKernel::wait(std::uint64_t timeout_ms, std::uint32_t completions) {
     buffers_.publish();
-    ring_->submit_and_wait(timeout_ms);
+    ring_->submit_and_wait(timeout_ms, completions);
 }
 
 namespace {
@@ -150,9 +150,9 @@ SimulatedKernel::SimulatedKernel() {
     listener_ = network_.add_listener(16);
 }
 
-void SimulatedKernel::wait(std::uint64_t timeout_ms) {
+void SimulatedKernel::wait(std::uint64_t timeout_ms, std::uint32_t completions) {
     buffers_.publish();
-    ring_.submit_and_wait(timeout_ms);
+    ring_.submit_and_wait(timeout_ms, completions);
 }
 
 int SimulatedKernel::open_file(std::uint32_t pattern, std::uint64_t size) {

@@ -44,7 +44,7 @@ class RealKernel {
     [[nodiscard]] Ring& ring() noexcept { return *ring_; }
     [[nodiscard]] core::BufferRing& buffers() noexcept { return buffers_; }
     /// Submits, and waits for at most so long that something completes.
-    void wait(std::uint64_t timeout_ms);
+    void wait(std::uint64_t timeout_ms, std::uint32_t completions = 1);
 
     [[nodiscard]] int listener() const noexcept { return listener_; }
     [[nodiscard]] int open_file(std::uint32_t pattern, std::uint64_t size);
@@ -77,7 +77,7 @@ class SimulatedKernel : private simulation::Actors {
 
     [[nodiscard]] Ring& ring() noexcept { return ring_; }
     [[nodiscard]] core::BufferRing& buffers() noexcept { return buffers_; }
-    void wait(std::uint64_t timeout_ms);
+    void wait(std::uint64_t timeout_ms, std::uint32_t completions = 1);
 
     [[nodiscard]] int listener() const noexcept { return listener_; }
     [[nodiscard]] int open_file(std::uint32_t pattern, std::uint64_t size);

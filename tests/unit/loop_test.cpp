@@ -31,6 +31,7 @@ class PlayedRing {
     std::deque<Completion> completions;
     std::string sent;
     std::optional<std::uint64_t> waited_ms;
+    std::uint32_t waited_for = 0;
     std::uint32_t room = 64;
     unsigned accepts = 0;
     mutable unsigned clock_readings = 0;
@@ -54,8 +55,9 @@ class PlayedRing {
         submissions_.clear();
         return count;
     }
-    int submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
+    int submit_and_wait(std::optional<std::uint64_t> timeout_ms, std::uint32_t count) {
         waited_ms = timeout_ms;
+        waited_for = count;
         submit();
         return 0;
     }
@@ -217,6 +219,46 @@ TEST_F(LoopTest, OneWhoseReceiveBringsNothingMakesRoom) {
     ASSERT_EQ(phase(), Phase::idle);
     turn();
     EXPECT_EQ(phase(), Phase::joining);
+}
+
+// That a small answer was sent is known when it was submitted: no turn is made for that alone.
+TEST_F(LoopTest, AWaitDoesNotEndForWhatIsSentAlone) {
+    TimeLimits times;
+    times.connection_max_age_ms = 0;
+    start(times);
+    ring_.receive("GET /work HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    EXPECT_EQ(ring_.waited_for, 1U);
+    EXPECT_EQ(ring_.sent, "");
+    turn();
+    EXPECT_TRUE(ring_.sent.ends_with("\r\n\r\ndone")) << ring_.sent;
+    EXPECT_EQ(ring_.waited_for, 2U);
+    EXPECT_EQ(ring_.waited_ms, 20U) << "but it does not stay unknown";
+    turn();
+    EXPECT_EQ(ring_.waited_for, 1U);
+    EXPECT_GT(ring_.waited_ms.value_or(1'000'000), 20U);
+}
+
+TEST_F(LoopTest, AWaitEndsForWhatIsSentIfSomethingFollows) {
+    start({});
+    ring_.receive("GET /work HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    turn(2);
+    ASSERT_TRUE(ring_.sent.ends_with("\r\n\r\ndone")) << ring_.sent;
+    EXPECT_EQ(ring_.waited_for, 1U) << "the connection is to be closed";
+    EXPECT_EQ(phase(), Phase::lingering);
+}
+
+TEST_F(LoopTest, AWaitEndsForWhatIsSentIfAnotherConnectionNeedsThePlace) {
+    start({}, 1);
+    ring_.receive("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    turn();
+    ASSERT_EQ(awaited_.size(), 1U);
+    ring_.completions.push_back({pack({Operation::accept, 0, 0}), 5, IORING_CQE_F_MORE});
+    turn(2);
+    awaited_.front().send(http::Status::ok, "text/plain", "first");
+    turn(2);
+    ASSERT_TRUE(ring_.sent.ends_with("\r\n\r\nfirst")) << ring_.sent;
+    EXPECT_EQ(ring_.waited_for, 1U);
 }
 
 TEST_F(LoopTest, SubmissionsAreCounted) {

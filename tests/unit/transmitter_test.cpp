@@ -25,7 +25,7 @@ struct FakeRing {
         used = 0;
         return 0;
     }
-    int submit_and_wait(std::optional<std::uint64_t>) { return submit(); }
+    int submit_and_wait(std::optional<std::uint64_t>, std::uint32_t) { return submit(); }
 
     /// What is asked to be moved, and what moving it gives: nothing, unless a test says so.
     struct Move {
@@ -53,7 +53,8 @@ class TransmitterTest : public ::testing::Test {
     /// Begins the next operation and gives it.
     const io_uring_sqe& begin() {
         ring.used = 0;
-        EXPECT_TRUE(transmitter.begin(outlet, socket, 3, 4));
+        begun = transmitter.begin(outlet, socket, 3, 4);
+        EXPECT_NE(begun, Begun::nothing);
         EXPECT_EQ(ring.used, 1U);
         EXPECT_EQ(unpack(ring.entries[0].user_data).operation, outlet.operation);
         return ring.entries[0];
@@ -72,6 +73,7 @@ class TransmitterTest : public ::testing::Test {
     Submitter<FakeRing> submitter{ring, buffers, counters};
     Transmitter<FakeRing> transmitter{submitter, counters, 64};
     Outlet outlet;
+    Begun begun = Begun::nothing;  // what the last begin() gave
 };
 
 TEST_F(TransmitterTest, NoSendWaitsInTheKernel) {
@@ -142,6 +144,43 @@ TEST_F(TransmitterTest, ABrokenSocketIsSaid) {
         begin();
         EXPECT_EQ(complete(-error).kind, Event::Kind::send_broken);
     }
+}
+
+TEST_F(TransmitterTest, ItSaysWhichOperationsNeedNotBeWaitedFor) {
+    queue_text("all of it");
+    begin();
+    EXPECT_EQ(begun, Begun::all_at_once);
+    complete(4);
+    begin();
+    EXPECT_EQ(begun, Begun::all_at_once);
+    complete(-EAGAIN);
+    begin();
+    EXPECT_EQ(begun, Begun::something) << "room may come late";
+    complete(POLLOUT);
+    begin();
+    complete(5);
+
+    const std::string large(21 * 1024, 'x');
+    outlet.queue.append(SharedPiece{large.data(), large.size(), {}}, transmitter.blocks());
+    begin();
+    EXPECT_EQ(begun, Begun::something) << "a socket may not have room for so much";
+    complete(21 * 1024);
+    queue_text("head");
+    queue_file(100);
+    begin();
+    EXPECT_EQ(begun, Begun::something) << "the file follows";
+    complete(4);
+    ring.moving = 60;
+    begin();
+    EXPECT_EQ(begun, Begun::something) << "not all of it was moved";
+    complete(0);
+    begin();
+    complete(POLLOUT);
+    ring.moving = 40;
+    begin();
+    EXPECT_EQ(begun, Begun::all_at_once);
+    complete(0);
+    EXPECT_TRUE(outlet.queue.empty());
 }
 
 TEST_F(TransmitterTest, AFileGoesChunkByChunk) {
@@ -273,10 +312,10 @@ TEST_F(TransmitterTest, WhoFindsNoChunkTriesLater) {
         other.queue.append(FilePiece{.offset = 0, .size = 1, .owner = {}, .descriptor = 9},
                            transmitter.blocks());
         ring.used = 0;
-        EXPECT_TRUE(transmitter.begin(other, socket, 0, 0));
+        EXPECT_EQ(transmitter.begin(other, socket, 0, 0), Begun::something);
     }
     ring.used = 0;
-    EXPECT_FALSE(transmitter.begin(outlet, socket, 3, 4));
+    EXPECT_EQ(transmitter.begin(outlet, socket, 3, 4), Begun::nothing);
     EXPECT_EQ(ring.used, 0U);
     for (Outlet& other : others) {
         transmitter.clear(other);
