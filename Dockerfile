@@ -24,6 +24,7 @@ COPY cmake cmake
 COPY core core
 COPY http http
 COPY apps apps
+COPY training training
 COPY LICENSE ./
 RUN cmake --preset release -DENDURING_TESTS=OFF -DENDURING_SIMULATION=OFF -DCMAKE_EXE_LINKER_FLAGS=-static-pie \
     && cmake --build --preset release --target enduring \

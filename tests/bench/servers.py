@@ -157,7 +157,7 @@ def _kind(program, command, abilities, **more):
 
 
 def _enduring(workers, abilities):
-    return _kind("arena", f"--listen {{port}} --workers {workers} --keepalive-requests 0 "
+    return _kind("arena", f"--listen 127.0.0.1:{{port}} --workers {workers} --keepalive-requests 0 "
                  "--header-timeout 75s --static {files}/static", abilities, version=("--version",))
 
 

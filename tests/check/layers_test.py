@@ -16,6 +16,7 @@ LAYERS = {
     "http": ["core"],
     "apps": ["core", "http"],
     "simulation": ["core", "http"],
+    "training": ["core", "http"],
 }
 
 # Who may include the headers of a library: files without their endings.
