@@ -119,7 +119,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
             return true;
         });
         counters_.completions += completions;
-        if (catch_up_.may_judge(completions, all_submitted)) [[likely]] {
+        const bool all_asked = all_submitted && starved_.empty() && fed_.empty();
+        if (catch_up_.may_judge(completions, all_asked)) [[likely]] {
             wheel_.expire(now_ms_, [this](std::uint32_t slot) {
                 Connection& connection = connections_.at(slot);
                 ++counters_.timers_due;
@@ -241,14 +242,16 @@ class Loop final : public Host<typename ProtocolType::Session> {
 
     // ---- queues ------------------------------------------------------------------------------
 
-    // Takes entries until the queue is empty or submissions find no room; the rest waits a turn.
+    // Takes entries until the queue is empty, so many are taken, or submissions find no room; the
+    // rest waits a turn. Gives how many were taken.
     template <class Entry, class Run>
-    void run_queue(std::vector<Entry>& queue, Run&& run) {
+    std::size_t run_queue(std::vector<Entry>& queue, Run&& run,
+                          std::size_t most = ~std::size_t{0}) {
         if (queue.empty()) {
-            return;
+            return 0;
         }
         std::size_t done = 0;
-        while (done < queue.size() && submitter_.has_room()) {
+        while (done < std::min(queue.size(), most) && submitter_.has_room()) {
             const Entry entry = queue[done++];
             run(entry);
         }
@@ -257,6 +260,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
         } else {
             queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(done));
         }
+        return done;
     }
 
     void run_woken() {
@@ -283,12 +287,17 @@ class Loop final : public Host<typename ProtocolType::Session> {
             });
         }
         run_sweep();
+        // Not more than there are buffers: the others would ask in vain.
+        std::size_t buffers = buffers_.count();
         for (auto* queue : {&starved_, &fed_}) {
-            run_queue(*queue, [this](ConnectionId id) {
-                if (Connection* connection = connections_.find(id.slot, id.generation)) {
-                    step(id.slot, *connection, events::buffers_returned());
-                }
-            });
+            buffers -= run_queue(
+                *queue,
+                [this](ConnectionId id) {
+                    if (Connection* connection = connections_.find(id.slot, id.generation)) {
+                        step(id.slot, *connection, events::buffers_returned());
+                    }
+                },
+                buffers);
         }
         run_queue(sending_, [this](std::uint32_t slot) { begin_send(slot); });
     }

@@ -32,6 +32,7 @@ class PlayedRing {
     std::string sent;
     std::optional<std::uint64_t> waited_ms;
     std::uint32_t waited_for = 0;
+    std::vector<std::uint64_t> receives;  // their tokens
     std::uint32_t room = 64;
     unsigned accepts = 0;
     mutable unsigned clock_readings = 0;
@@ -49,6 +50,7 @@ class PlayedRing {
                 ++accepts;
             } else if (sqe.opcode == IORING_OP_RECV) {
                 receive_token_ = sqe.user_data;
+                receives.push_back(sqe.user_data);
             }
         }
         const auto count = static_cast<int>(submissions_.size());
@@ -259,6 +261,27 @@ TEST_F(LoopTest, AWaitEndsForWhatIsSentIfAnotherConnectionNeedsThePlace) {
     turn(2);
     ASSERT_TRUE(ring_.sent.ends_with("\r\n\r\nfirst")) << ring_.sent;
     EXPECT_EQ(ring_.waited_for, 1U);
+}
+
+TEST_F(LoopTest, NotMoreReceivesBeginAnewThanThereAreBuffers) {
+    start({});
+    for (int descriptor = 5; descriptor < 14; ++descriptor) {
+        ring_.completions.push_back(
+            {pack({Operation::accept, 0, 0}), descriptor, IORING_CQE_F_MORE});
+    }
+    turn(2);
+    const std::vector<std::uint64_t> tokens = std::exchange(ring_.receives, {});
+    ASSERT_EQ(tokens.size(), 10U);
+    for (const std::uint64_t token : tokens) {
+        ring_.completions.push_back({token, -ENOBUFS, 0});
+    }
+    turn(2);
+    ASSERT_EQ(buffers_.count(), 4U);
+    EXPECT_EQ(ring_.receives, std::vector(tokens.begin(), tokens.begin() + 4));
+    turn();
+    EXPECT_EQ(ring_.receives, std::vector(tokens.begin(), tokens.begin() + 8));
+    turn();
+    EXPECT_EQ(ring_.receives, tokens) << "each in its turn";
 }
 
 TEST_F(LoopTest, SubmissionsAreCounted) {
