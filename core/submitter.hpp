@@ -45,14 +45,14 @@ class Submitter {
         return ring_.take_sqe();
     }
 
-    /// What was taken last completes when it is submitted, and nobody is waiting for that: the next
-    /// wait does not end for it.
-    void let_wait() noexcept { ++unawaited_; }
+    /// What was taken last completes when it is submitted, and nobody awaits that: the next wait
+    /// does not end for it.
+    void note_unawaited() noexcept { ++unawaited_; }
     /// How many of those the next wait has.
     [[nodiscard]] std::uint32_t unawaited() const noexcept { return unawaited_; }
 
-    /// Submits and waits for a completion; gives up waiting after timeout_ms (0: at once; nothing:
-    /// never). Whether the kernel has all submissions now.
+    /// Submits and waits for a completion that somebody awaits; gives up waiting after timeout_ms
+    /// (0: at once; nothing: never). Whether the kernel has all submissions now.
     bool submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
         buffers_.publish();
         const std::uint32_t room_before = ring_.sqe_room();

@@ -150,6 +150,7 @@ class Transmitter {
   private:
     static constexpr std::size_t slices_max = 20;
     static constexpr std::size_t messages_max = 128;
+    // Mostly a socket has room for that; if not, it is noticed a little later.
     static constexpr std::uint64_t small_bytes = 20 * 1024;
 
     // The most of a file that is moved at once: others wait meanwhile.
@@ -172,7 +173,7 @@ class Transmitter {
         std::array<iovec, slices_max> parts;
     };
 
-    // True: all that is queued, and so little that a socket has room for it.
+    // True: all that is queued, and no more than a socket mostly has room for.
     bool send_queued(const SendQueue& queue, int socket, Token token) {
         std::array<Slice, slices_max> slices;
         io_uring_sqe& sqe = submitter_.sqe();  // first, since it may submit
