@@ -1,7 +1,6 @@
 // What the libraries are optimised for: a server and its clients do what servers and clients do
 // most, in about the proportions in which it matters how fast that is, and the compiler's counters
-// see it. Where io_uring is not to be had, as while an image is built, it is the sessions alone
-// that run.
+// see it. Where no server can run, as while an image is built, it is the sessions alone that run.
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -243,7 +242,7 @@ std::size_t size_of_answer(std::uint16_t port, const std::string& request) {
     return client.read(~std::size_t{0}) - std::string_view("Connection: close\r\n").size();
 }
 
-void train_server(std::uint16_t port) {
+void ask_server(std::uint16_t port) {
     std::vector<std::unique_ptr<Client>> clients;
     for (unsigned i = 0; i < 16; ++i) {
         clients.push_back(std::make_unique<Client>(port));
@@ -305,25 +304,32 @@ void train_sessions(Router router) {
     }
 }
 
-void train() {
-    const Files files;
+void train_server(const std::string& directory) {
     Options options;
     options.workers = 1;
     options.http.requests_max = 0;
     options.listen = {{.kind = enduring::core::Address::Kind::host, .host = "127.0.0.1"}};
-    auto server = Server::create(options, make_router(files.directory()));
-    if (server) {
-        if (const auto started = (*server)->start(); !started) {
-            throw std::runtime_error(started.error().what);
-        }
-        train_server((*server)->addresses().front().port);
-        (*server)->drain();
-        (*server)->wait();
-        return;
+    auto server = Server::create(options, make_router(directory));
+    if (!server) {
+        throw std::runtime_error(server.error().what);
     }
-    std::cerr << "train: " << server.error().what
-              << ": what is built now will be a little slower than where io_uring is to be had\n";
-    train_sessions(make_router(files.directory()));
+    if (const auto started = (*server)->start(); !started) {
+        throw std::runtime_error(started.error().what);
+    }
+    ask_server((*server)->addresses().front().port);
+    (*server)->drain();
+    (*server)->wait();
+}
+
+void train() {
+    const Files files;
+    try {
+        train_server(files.directory());
+    } catch (const std::exception& error) {
+        std::cerr << "train: " << error.what()
+                  << ": what is built now will be a little slower than where a server can run\n";
+        train_sessions(make_router(files.directory()));
+    }
 }
 
 }  // namespace
