@@ -122,6 +122,8 @@ BUGS = [
     ("one makes room whose answer is not sent", "core/lifecycle.hpp",
      "        return (phase_ == Phase::idle && !output_waiting_ && !sending_) || surplus();",
      "        return phase_ == Phase::idle || surplus();"),
+    ("who waits for a buffer is judged unasked", "core/loop.hpp",
+     "all_submitted && starved_.empty() && fed_.empty()", "all_submitted"),
 ]
 
 
