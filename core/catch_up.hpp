@@ -46,14 +46,14 @@ class CatchUp {
         }
     }
 
-    /// The turn has taken so many completions, and the kernel has all submissions and has been
-    /// asked for all that can be received: if not, nothing can have come for those that wait.
-    /// Whether deadlines may be judged in it: the first wait after a delay may bring only a part of
-    /// what is there, or nothing.
-    [[nodiscard]] bool may_judge(unsigned completions, bool all_asked) noexcept {
-        could_take_ = all_asked;
+    /// The turn has taken so many completions, or so many connections are still to be asked, and
+    /// the kernel has all submissions: if not, nothing can have come for those that wait. Whether
+    /// deadlines may be judged in it: the first wait after a delay may bring only a part of what is
+    /// there, or nothing.
+    [[nodiscard]] bool may_judge(unsigned completions, bool all_submitted) noexcept {
+        could_take_ = all_submitted;
         if (active_ && (budget_ms_ == 0 || refused_budget_ms_ == 0 ||
-                        (!late_now_ && completions == 0 && all_asked))) {
+                        (!late_now_ && completions == 0 && all_submitted))) {
             active_ = false;
             budget_ms_ = 0;
             refused_budget_ms_ = 0;

@@ -122,8 +122,8 @@ class Loop final : public Host<typename ProtocolType::Session> {
             return true;
         });
         counters_.completions += completions;
-        const bool all_asked = all_submitted && starved_.empty() && fed_.empty();
-        if (catch_up_.may_judge(completions, all_asked)) [[likely]] {
+        const auto unasked = static_cast<unsigned>(starved_.size() + fed_.size());
+        if (catch_up_.may_judge(completions + unasked, all_submitted)) [[likely]] {
             wheel_.expire(now_ms_, [this](std::uint32_t slot) {
                 Connection& connection = connections_.at(slot);
                 ++counters_.timers_due;

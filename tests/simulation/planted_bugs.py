@@ -123,7 +123,7 @@ BUGS = [
      "        return (phase_ == Phase::idle && !output_waiting_ && !sending_) || surplus();",
      "        return phase_ == Phase::idle || surplus();"),
     ("who waits for a buffer is judged unasked", "core/loop.hpp",
-     "all_submitted && starved_.empty() && fed_.empty()", "all_submitted"),
+     "may_judge(completions + unasked, ", "may_judge(completions, "),
 ]
 
 
