@@ -104,10 +104,7 @@ class Loop final : public Host<typename ProtocolType::Session> {
             begin_ms = begin_us / 1'000;
             protocol_.end_turn(begin_us);
         }
-        const bool all_submitted = submitter_.submit_and_wait(
-            submitter_.unawaited() == 0
-                ? wait
-                : std::min(wait.value_or(unawaited_ms_max), unawaited_ms_max));
+        const bool all_submitted = submitter_.submit_and_wait(wait);
         const std::uint64_t now_us = ring_.now_us();
         now_ms_ = now_us / 1'000;
         catch_up_.begin_turn(wait ? last_ms + *wait : TimerWheel::never, last_ms, now_ms_);
@@ -237,8 +234,6 @@ class Loop final : public Host<typename ProtocolType::Session> {
     static constexpr std::uint64_t last_messages_poll_ms = 5;
     // Nobody tells a full worker that another one has room again.
     static constexpr std::uint64_t neighbour_poll_ms = 20;
-    // How long it may stay unknown what became of a send that nobody awaits: it may have failed.
-    static constexpr std::uint64_t unawaited_ms_max = 20;
     static constexpr std::uint32_t sweep_done = ~0U;
     static constexpr std::uint32_t draw_step = 0x9e37'79b9;  // the golden ratio's fraction
     // How many new connections a full worker takes in at once, each in the place of a quiet one.

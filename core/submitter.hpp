@@ -1,6 +1,7 @@
 // Room for submissions: everything that the loop submits takes its entry here.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -46,16 +47,19 @@ class Submitter {
     }
 
     /// What was taken last completes when it is submitted, and nobody awaits that: the next wait
-    /// does not end for it.
+    /// does not end for it, but after unawaited_ms_max.
     void note_unawaited() noexcept { ++unawaited_; }
-    /// How many of those the next wait has.
-    [[nodiscard]] std::uint32_t unawaited() const noexcept { return unawaited_; }
+    /// How long it may stay unknown what became of it: it may have failed.
+    static constexpr std::uint64_t unawaited_ms_max = 20;
 
     /// Submits and waits for a completion that somebody awaits; gives up waiting after timeout_ms
     /// (0: at once; nothing: never). Whether the kernel has all submissions now.
     bool submit_and_wait(std::optional<std::uint64_t> timeout_ms) {
         buffers_.publish();
         const std::uint32_t room_before = ring_.sqe_room();
+        if (unawaited_ > 0) {
+            timeout_ms = std::min(timeout_ms.value_or(unawaited_ms_max), unawaited_ms_max);
+        }
         if (ring_.submit_and_wait(timeout_ms, unawaited_ + 1) != 0) {
             ++counters_.submit_errors;
         }
