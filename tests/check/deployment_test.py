@@ -53,6 +53,14 @@ class Deployment(unittest.TestCase):
         self.assertEqual(found(r'test: \["CMD", (.*)\]$', self.compose),
                          found(r"^    CMD \[(.*)\]$", self.image))
 
+    def test_the_engine_is_sent_what_the_image_copies(self) -> None:
+        sent = set(re.findall(r"^!(\S+)", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+        copied = {source for line in re.findall(r"^COPY (?!--from)(.*)$", self.image, re.MULTILINE)
+                  for source in line.split()[:-1]}
+        self.assertEqual(sent, copied)
+        for name in copied:
+            self.assertTrue((ROOT / name).exists(), name)
+
     def test_flags_exist(self) -> None:
         flags = set(re.findall(r"^ +- (--[a-z-]+)=", self.kubernetes, re.MULTILINE))
         variables = re.findall(r"^ +ENDURING_([A-Z_]+):", self.compose, re.MULTILINE)

@@ -123,7 +123,7 @@ BUGS = [
      "        return (phase_ == Phase::idle && !output_waiting_ && !sending_) || surplus();",
      "        return phase_ == Phase::idle || surplus();"),
     ("who waits for a buffer is judged unasked", "core/loop.hpp",
-     "may_judge(completions + unasked, ", "may_judge(completions, "),
+     "may_judge(completions + unasked, ", "may_judge(completions + 0 * unasked, "),
 ]
 
 

@@ -33,6 +33,8 @@ class PlayedRing {
     std::optional<std::uint64_t> waited_ms;
     std::uint32_t waited_for = 0;
     std::vector<std::uint64_t> receives;  // their tokens
+    std::string had_come;                 // for the receive with this token:
+    std::uint64_t asked_last = 0;
     std::uint32_t room = 64;
     unsigned accepts = 0;
     mutable unsigned clock_readings = 0;
@@ -51,6 +53,9 @@ class PlayedRing {
             } else if (sqe.opcode == IORING_OP_RECV) {
                 receive_token_ = sqe.user_data;
                 receives.push_back(sqe.user_data);
+                if (sqe.user_data == asked_last) {
+                    receive(had_come);
+                }
             }
         }
         const auto count = static_cast<int>(submissions_.size());
@@ -152,6 +157,20 @@ class LoopTest : public testing::Test {
             turn();
         }
         ASSERT_TRUE(ring_.sent.ends_with("\r\n\r\nfirst")) << ring_.sent;
+    }
+    /// Ten connections, of which each has found no buffer. Gives the tokens of their receives.
+    std::vector<std::uint64_t> starve_ten() {
+        for (int descriptor = 5; descriptor < 14; ++descriptor) {
+            ring_.completions.push_back(
+                {pack({Operation::accept, 0, 0}), descriptor, IORING_CQE_F_MORE});
+        }
+        turn(2);
+        std::vector<std::uint64_t> tokens = std::exchange(ring_.receives, {});
+        EXPECT_EQ(tokens.size(), 10U);
+        for (const std::uint64_t token : tokens) {
+            ring_.completions.push_back({token, -ENOBUFS, 0});
+        }
+        return tokens;
     }
     void turn(unsigned times = 1) {
         for (; times > 0; --times) {
@@ -265,16 +284,7 @@ TEST_F(LoopTest, AWaitEndsForWhatIsSentIfAnotherConnectionNeedsThePlace) {
 
 TEST_F(LoopTest, NotMoreReceivesBeginAnewThanThereAreBuffers) {
     start({});
-    for (int descriptor = 5; descriptor < 14; ++descriptor) {
-        ring_.completions.push_back(
-            {pack({Operation::accept, 0, 0}), descriptor, IORING_CQE_F_MORE});
-    }
-    turn(2);
-    const std::vector<std::uint64_t> tokens = std::exchange(ring_.receives, {});
-    ASSERT_EQ(tokens.size(), 10U);
-    for (const std::uint64_t token : tokens) {
-        ring_.completions.push_back({token, -ENOBUFS, 0});
-    }
+    const std::vector<std::uint64_t> tokens = starve_ten();
     turn(2);
     ASSERT_EQ(buffers_.count(), 4U);
     EXPECT_EQ(ring_.receives, std::vector(tokens.begin(), tokens.begin() + 4));
@@ -282,6 +292,18 @@ TEST_F(LoopTest, NotMoreReceivesBeginAnewThanThereAreBuffers) {
     EXPECT_EQ(ring_.receives, std::vector(tokens.begin(), tokens.begin() + 8));
     turn();
     EXPECT_EQ(ring_.receives, tokens) << "each in its turn";
+}
+
+TEST_F(LoopTest, WhoseTurnToBeAskedIsStillToComeIsNotTooLate) {
+    TimeLimits times;
+    times.header_timeout_ms = 1'000;
+    start(times);
+    const std::vector<std::uint64_t> tokens = starve_ten();
+    ring_.had_come = "GET /work HTTP/1.1\r\nHost: a\r\n\r\n";
+    ring_.asked_last = tokens.back();
+    ring_.time_ms += 5'000;
+    turn(8);
+    EXPECT_TRUE(ring_.sent.ends_with("\r\n\r\ndone")) << ring_.sent;
 }
 
 TEST_F(LoopTest, SubmissionsAreCounted) {

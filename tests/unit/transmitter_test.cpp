@@ -165,6 +165,13 @@ TEST_F(TransmitterTest, ItSaysWhichOperationsNeedNotBeWaitedFor) {
     begin();
     EXPECT_EQ(begun, Begun::something) << "a socket may not have room for so much";
     complete(21 * 1024);
+    for (const std::size_t size : {std::size_t{1'000}, large.size()}) {
+        queue_text("head");
+        outlet.queue.append(SharedPiece{large.data(), size, {}}, transmitter.blocks());
+        EXPECT_EQ(begin().opcode, IORING_OP_SENDMSG);
+        EXPECT_EQ(begun, size == 1'000 ? Begun::all_at_once : Begun::something);
+        complete(static_cast<int>(4 + size));
+    }
     queue_text("head");
     queue_file(100);
     begin();
